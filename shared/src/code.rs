@@ -122,6 +122,8 @@ codes! {
     REFER_WITHOUT_URL = 13802, "A REFER arrived and the Dial has no referUrl.";
     REJECT_REASON = 13810, "Reject: invalid reason.";
     PAUSE_LENGTH = 13910, "Pause: invalid length.";
+    RECORDING_TOO_SHORT = 16101, "The recording holds no audio.";
+    RECORDINGS_CONCURRENT = 16108, "Several recordings of the call run at once.";
     DUAL_CHANNEL_OF_MONO = 16113, "The recording has one channel only.";
     FRIENDLY_NAME = 20002, "FriendlyName is too long.";
     AUTHENTICATE = 20003, "Credentials are missing, wrong or insufficient.";

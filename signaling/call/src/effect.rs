@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use shared::media::TapPause;
 use shared::{CallSid, Code, PlayId, Prompt, RecordingSid, Refusal};
 
 use crate::finding::Severity;
@@ -67,6 +68,13 @@ pub enum CallEffect {
     },
     /// Start a recording of this leg.
     StartRecording(RecordingPlan),
+    /// Pause a recording, resume it, or change the manner of its pause.
+    PauseRecording {
+        /// A recording of [`CallEffect::StartRecording`].
+        recording: RecordingSid,
+        /// What the file gets from now on; `None` resumes the recording.
+        pause: Option<TapPause>,
+    },
     /// End a recording. [`crate::CallInput::RecordingEnded`], then `RecordingDone` answer it.
     StopRecording {
         /// A recording of [`CallEffect::StartRecording`].
@@ -201,8 +209,10 @@ pub enum RecordingSource {
     RecordVerb,
     /// `<Dial record>`.
     DialVerb,
-    /// REST call with `Record=true`.
+    /// REST call with `Record=true`, or `<Start><Recording>`.
     OutboundApi,
+    /// REST, on a call that is up.
+    StartCallRecordingApi,
 }
 
 impl RecordingSource {
@@ -212,6 +222,7 @@ impl RecordingSource {
             Self::RecordVerb => "RecordVerb",
             Self::DialVerb => "DialVerb",
             Self::OutboundApi => "OutboundAPI",
+            Self::StartCallRecordingApi => "StartCallRecordingAPI",
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use shared::media::TapPause;
 use shared::{CallSid, Code, Header, Instant, PlayId, Prompt, RecordingSid};
 
 use crate::ids::{HttpId, PromptId};
-use crate::setup::{StatusCallback, Webhook};
+use crate::setup::{RecordSettings, StatusCallback, Webhook};
 use crate::status::CallStatus;
 
 /// Into a [`crate::Call`].
@@ -368,8 +369,26 @@ pub enum ApiUpdate {
         /// The new longest time from the answer in seconds; `None` keeps the present one.
         time_limit_s: Option<u32>,
     },
+    /// Start or change a recording of the call. The running verb goes on.
+    Recording {
+        /// The recording. REST mints the SID of one that starts, because its answer names it.
+        recording: RecordingSid,
+        /// What happens to it.
+        change: RecordingChange,
+    },
     /// REST ends the call, answered or not (`Status=completed`).
     Complete,
     /// `Status=canceled`: ends the call before its answer; an answered call ignores it.
     Cancel,
+}
+
+/// What REST does to a recording of a live call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordingChange {
+    /// It starts. A call that is not up, or has its most recordings, ignores it.
+    Start(RecordSettings),
+    /// It is paused, resumed (`None`), or paused in another manner.
+    Pause(Option<TapPause>),
+    /// It ends.
+    Stop,
 }

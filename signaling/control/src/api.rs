@@ -7,22 +7,20 @@
 
 use std::sync::Arc;
 
-use call::twiml::Finding;
 use call::{
-    ApiUpdate, CallDirection, CallInput, CallSetup, DocumentSource, OutboundLeg, ProgressEvent,
-    RecordSettings, RecordingCallback, RecordingEvent, RecordingTrack, Severity, SipCredentials,
-    StatusCallback, Target, Webhook,
+    ApiUpdate, CallDirection, CallInput, CallSetup, OutboundLeg, ProgressEvent, SipCredentials,
+    StatusCallback, Target,
 };
 use shared::{AccountSid, CallSid, Code, Now};
 use sip::message::INITIAL_MAX_FORWARDS;
 use store::{
-    CallCommand, CallTarget, Change, CreateCall, Mint, Outcome, ParameterWarning, Patch,
-    RecordCall, Reply, Settled, Submitted, TwimlSource, UpdateAction, UpdateCall, Write,
-    WriteError,
+    CallCommand, CallTarget, Change, CreateCall, Mint, Outcome, Patch, Reply, Settled, Submitted,
+    TwimlSource, UpdateAction, UpdateCall, Write, WriteError,
 };
 
 use crate::control::Control;
 use crate::effect::Effect;
+use crate::from_rest::{document, events, finding, record_settings, webhook};
 use crate::input::ApiRequest;
 use crate::records;
 use crate::state::commits::Waiting;
@@ -49,12 +47,11 @@ impl Control {
             ApiRequest::Conference(command) => self.on_conference_command(now, token, command),
             ApiRequest::Queue(command) => self.on_queue_command(now, token, command),
             ApiRequest::DescribeLegs => self.describe_legs(now, token),
-            ApiRequest::Call(
-                CallCommand::StartRecording { .. } | CallCommand::UpdateRecording { .. },
-            ) => {
-                let sentence = "Recording a live call by REST is not in this version. Use <Record>, \
-                                <Dial record> or Record=true on the call.";
-                self.reply(token, Err(WriteError::new(404, Code::NOT_FOUND, sentence)));
+            ApiRequest::Call(CallCommand::StartRecording { account, call, recording }) => {
+                self.start_recording_by_api(now, token, account, call, recording);
+            }
+            ApiRequest::Call(CallCommand::UpdateRecording { account, call, recording, action }) => {
+                self.update_recording_by_api(now, token, (account, call), recording, action);
             }
         }
     }
@@ -259,53 +256,5 @@ impl Control {
             self.commit(None, Change::PutCall(Arc::clone(&record)));
         }
         self.reply(token, Ok(Reply::Call(record)));
-    }
-}
-
-fn webhook(from: store::Webhook) -> Webhook {
-    Webhook { url: from.url, method: from.method }
-}
-
-fn finding(from: ParameterWarning) -> Finding {
-    let ParameterWarning { code, sentence: message } = from;
-    Finding { code, severity: Severity::Warning, message, position: None }
-}
-
-fn document(from: TwimlSource) -> DocumentSource {
-    match from {
-        TwimlSource::Url(url) => DocumentSource::Url(webhook(url)),
-        TwimlSource::Inline(text) => DocumentSource::Twiml(text),
-    }
-}
-
-fn events(from: store::CallEvents) -> Vec<ProgressEvent> {
-    let all = [
-        (from.initiated, ProgressEvent::Initiated),
-        (from.ringing, ProgressEvent::Ringing),
-        (from.answered, ProgressEvent::Answered),
-        (from.completed, ProgressEvent::Completed),
-    ];
-    all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, event)| event).collect()
-}
-
-fn record_settings(from: RecordCall) -> RecordSettings {
-    let wanted = [
-        (from.callback_events.in_progress, RecordingEvent::InProgress),
-        (from.callback_events.completed, RecordingEvent::Completed),
-        (from.callback_events.absent, RecordingEvent::Absent),
-    ];
-    let events: Vec<RecordingEvent> =
-        wanted.into_iter().filter(|(wanted, _)| *wanted).map(|(_, event)| event).collect();
-    RecordSettings {
-        channels: if from.dual_channel { 2 } else { 1 },
-        track: match from.track {
-            store::RecordingTrack::Inbound => RecordingTrack::Inbound,
-            store::RecordingTrack::Outbound => RecordingTrack::Outbound,
-            store::RecordingTrack::Both => RecordingTrack::Both,
-        },
-        trim: from.trim_silence,
-        callback: from
-            .callback
-            .map(|callback| RecordingCallback { webhook: webhook(callback), events }),
     }
 }

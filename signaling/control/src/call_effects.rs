@@ -49,6 +49,9 @@ impl Control {
                 self.media(sid, |leg| MediaCommand::Join { leg, joined: joined(leg) });
             }
             CallEffect::StartRecording(plan) => self.start_recording(now, sid, plan),
+            CallEffect::PauseRecording { recording, pause } => {
+                self.pause_recording(now, sid, recording, pause);
+            }
             CallEffect::StopRecording { recording } => self.stop_recording(sid, recording),
             CallEffect::Dial { children } => {
                 for setup in children {

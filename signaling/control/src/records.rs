@@ -12,7 +12,7 @@ use store::{
 };
 
 use crate::state::leg::Recording;
-use crate::state::live_call::Request;
+use crate::state::live_call::{LiveCall, Request};
 use crate::state::timeline::{Kind, Timeline};
 
 /// Bytes of a webhook's response body that an exchange keeps.
@@ -197,23 +197,20 @@ pub(crate) fn history_lost(of: Of, origin: Origin, random: u64, rows: u64) -> No
     }
 }
 
-/// The record of a recording that begins.
-pub(crate) fn recording_begins(
-    account: AccountSid,
-    call: CallSid,
-    recording: &Recording,
-) -> RecordingRecord {
+/// The record of a recording whose file is not settled. REST shows it under the parent call.
+pub(crate) fn recording(entry: &LiveCall, recording: &Recording) -> RecordingRecord {
     let unix_ms = recording.start_ms;
     RecordingRecord {
         sid: recording.plan.recording,
-        account,
-        call,
+        account: entry.account,
+        call: entry.parent.unwrap_or(entry.sid),
         conference: None,
-        status: RecordingStatus::InProgress,
+        status: recording.status,
         source: match recording.plan.source {
             call::RecordingSource::RecordVerb => RecordingSource::RecordVerb,
             call::RecordingSource::DialVerb => RecordingSource::DialVerb,
             call::RecordingSource::OutboundApi => RecordingSource::OutboundApi,
+            call::RecordingSource::StartCallRecordingApi => RecordingSource::StartCallRecordingApi,
         },
         channels: recording.plan.channels,
         duration_s: None,
@@ -221,7 +218,7 @@ pub(crate) fn recording_begins(
         start_ms: unix_ms,
         error_code: None,
         created_ms: unix_ms,
-        updated_ms: unix_ms,
+        updated_ms: recording.updated_ms,
     }
 }
 

@@ -25,11 +25,9 @@ pub(crate) fn collection(context: &Context<'_>, call: Option<CallSid>) -> Answer
         context.must_read()?;
     }
     let verb = context.collection_verb()?;
-    if let Some(call) = call {
-        found(context.reader.call(context.account.sid, call))?;
-    }
+    let parent = call.map(|call| top(context, call)).transpose()?;
     match (verb, call) {
-        (CollectionVerb::List, call) => list(context, call),
+        (CollectionVerb::List, _) => list(context, parent),
         (CollectionVerb::Create, None) => Err(method_not_allowed(READ)),
         (CollectionVerb::Create, Some(call)) => {
             let recording = call_commands::start_recording(&context.form)?;
@@ -74,6 +72,7 @@ pub(crate) fn instance_or_media(context: &Context<'_>, recording: &str) -> Answe
 pub(crate) fn instance_of_call(context: &Context<'_>, call: CallSid, name: &str) -> Answered {
     let account = context.account.sid;
     let verb = context.instance_verb()?;
+    let parent = top(context, call)?;
     // Control knows which recording runs; the store may not have it yet.
     if name == "Twilio.CURRENT" {
         return match verb {
@@ -91,7 +90,7 @@ pub(crate) fn instance_of_call(context: &Context<'_>, call: CallSid, name: &str)
     let recording: RecordingSid = sid(name)?;
     // Below a call a deleted recording is not found. Its metadata stays readable below the account.
     let of_call =
-        |row: &RecordingRecord| row.call == call && row.status != RecordingStatus::Deleted;
+        |row: &RecordingRecord| row.call == parent && row.status != RecordingStatus::Deleted;
     let row = found(context.reader.recording(account, recording).map(|row| row.filter(of_call)))?;
     match verb {
         InstanceVerb::Fetch => context.ok(&json_of_call(&row, &context.frame.base)),
@@ -101,9 +100,15 @@ pub(crate) fn instance_of_call(context: &Context<'_>, call: CallSid, name: &str)
             context.command(CallCommand::UpdateRecording { account, call, recording, action }, 200)
         }
         InstanceVerb::Delete => {
-            context.delete(Write::DeleteRecording { recording, call: Some(call) })
+            context.delete(Write::DeleteRecording { recording, call: Some(parent) })
         }
     }
+}
+
+/// The call that has the recordings of a call: its parent, where a `<Dial>` made it (rest.md 7).
+fn top(context: &Context<'_>, call: CallSid) -> Result<CallSid, WriteError> {
+    let row = found(context.reader.call(context.account.sid, call))?;
+    Ok(row.parent.unwrap_or(call))
 }
 
 fn list(context: &Context<'_>, call: Option<CallSid>) -> Answered {

@@ -130,18 +130,14 @@ impl Seen {
         create.warnings.iter().any(|warning| warning.code.number() == code)
     }
 
-    /// Control refuses to record a live call as not built, with status 404.
     fn is_absent(&self) -> bool {
         match self {
             Self::Answer { status: 404, code: 20404, body } => {
                 body["message"].as_str().is_some_and(|text| text.contains("is not built"))
             }
-            Self::Call(command) => matches!(
-                command,
-                CallCommand::StartRecording { .. } | CallCommand::UpdateRecording { .. }
-            ),
             Self::Answer { .. }
             | Self::Write(_)
+            | Self::Call(_)
             | Self::Conference(_)
             | Self::Queue(_)
             | Self::Media => false,
@@ -309,6 +305,8 @@ const VALUES: &[&str] = &[
     "dual",
     "inbound",
     "do-not-trim",
+    "trim-silence",
+    "stopped",
     "warning",
     "in-progress absent",
     "answered",
@@ -349,6 +347,9 @@ fn form_of(place: &str) -> Vec<(&'static str, String)> {
             ("FallbackUrl", "https://app.example/f"),
             ("StatusCallback", "https://app.example/s"),
         ],
+        "POST ./Calls/{CallSid}/Recordings.json" => {
+            &[("RecordingStatusCallback", "https://app.example/r")]
+        }
         "POST ./SIP/Domains.json" => &[("DomainName", "new.sip.sidetone.test")],
         "POST ./SIP/CredentialLists.json"
         | "POST ./SIP/CredentialLists/{Sid}.json"

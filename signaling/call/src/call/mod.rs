@@ -276,6 +276,9 @@ impl Call {
                 self.redirect(now, DocumentSource::Url(webhook));
             }
             ApiUpdate::Twiml(text) => self.redirect(now, DocumentSource::Twiml(text)),
+            ApiUpdate::Recording { recording, change } => {
+                self.change_recording(now, recording, change);
+            }
             ApiUpdate::Complete => self.complete(now),
             ApiUpdate::Cancel if self.facts.answered.is_none() => self.complete(now),
             // `canceled` means that nobody answered (webhooks.md 6): an answered call goes on.

@@ -1,19 +1,22 @@
-//! Recordings of a call: start, stop, status callbacks. Sans-IO.
+//! Recordings of a call: start, pause, stop, status callbacks. Sans-IO.
 //!
-//! `<Record>`, `<Dial record>` or REST (`Record=true`) start a recording. It ends on the leg
-//! (`RecordingEnded`) before its file is settled (`RecordingDone`); the call lives until all are settled.
+//! Verbs and REST start recordings, several at once; no recording is the activity of the call, so any verb
+//! may run meanwhile. A recording runs or is paused, ends on the leg (`RecordingEnded`), and then its file
+//! is settled (`RecordingDone`). The call lives until all are settled.
 
 use std::time::Duration;
 
+use shared::media::TapPause;
 use shared::{Code, Now, RecordingSid, limits};
 
 use super::Call;
 use super::activity::Waits as _;
+use super::state::Leg;
 use crate::date::rfc2822;
 use crate::effect::{CallEffect, RecordingPlan, RecordingSource};
 use crate::finding::Finding;
 use crate::form::Form;
-use crate::input::{RecordingEnd, RecordingOutcome};
+use crate::input::{RecordingChange, RecordingEnd, RecordingOutcome};
 use crate::setup::{RecordingCallback, RecordingEvent, Webhook};
 use crate::twiml::verb::record::RecordingLink;
 use crate::webhook::{HttpKind, WebUrl};
@@ -26,14 +29,43 @@ pub(super) struct RecordingState {
     /// When it started.
     pub started: Now,
     ended: Option<Now>,
+    paused: Option<TapPause>,
+    /// When the pause began that its file does not hold; `None` while the file grows.
+    skips_since: Option<Now>,
+    /// Pauses so far that its file does not hold.
+    skipped: Duration,
     /// Its file is settled: no further input is about it.
     pub done: bool,
 }
 
 impl RecordingState {
+    fn new(now: Now, plan: RecordingPlan, callback: Option<RecordingCallback>) -> Self {
+        Self {
+            plan,
+            callback,
+            started: now,
+            ended: None,
+            paused: None,
+            skips_since: None,
+            skipped: Duration::ZERO,
+            done: false,
+        }
+    }
+
     /// Its length so far, to the nearest second.
     pub(super) fn seconds(&self, now: Now) -> u32 {
-        nearest_second(self.ended.unwrap_or(now).mono.since(self.started.mono))
+        let end = self.ended.unwrap_or(now);
+        let skips = self.skips_since.map_or(Duration::ZERO, |since| end.mono.since(since.mono));
+        let whole = end.mono.since(self.started.mono);
+        nearest_second(whole.saturating_sub(self.skipped + skips))
+    }
+
+    fn pause(&mut self, now: Now, pause: Option<TapPause>) {
+        if let Some(since) = self.skips_since.take() {
+            self.skipped += now.mono.since(since.mono);
+        }
+        self.skips_since = (pause == Some(TapPause::Skip)).then_some(now);
+        self.paused = pause;
     }
 }
 
@@ -59,6 +91,57 @@ impl Call {
         // Kept for the last status callback, which reports it before the recording of a `<Dial>`.
         self.facts.api_recording = Some(plan.recording);
         self.start_recording(now, plan, record.callback);
+    }
+
+    /// REST starts a recording of the call, or changes one.
+    pub(super) fn change_recording(
+        &mut self,
+        now: Now,
+        recording: RecordingSid,
+        change: RecordingChange,
+    ) {
+        match change {
+            RecordingChange::Start(settings) => {
+                // Control has answered such a request with an error; it is looked at again because a
+                // recording of a leg without media would fail.
+                if self.leg != Leg::Up || !self.has_room_for_recording() {
+                    return;
+                }
+                let plan = RecordingPlan {
+                    recording,
+                    source: RecordingSource::StartCallRecordingApi,
+                    track: settings.track,
+                    channels: settings.channels,
+                    silence_ms: 0,
+                    max_ms: limits::RECORDING_S_MAX.saturating_mul(1_000),
+                    trim: settings.trim,
+                };
+                self.start_recording(now, plan, settings.callback);
+            }
+            RecordingChange::Pause(pause) => self.pause_recording(now, recording, pause),
+            RecordingChange::Stop => self.stop_recording(now, recording),
+        }
+    }
+
+    /// Whether the call may have one recording more.
+    pub(super) fn has_room_for_recording(&self) -> bool {
+        let open = self.recordings.values().filter(|state| !state.done).count();
+        open < limits::RECORDINGS_A_CALL_MAX
+    }
+
+    fn pause_recording(&mut self, now: Now, recording: RecordingSid, pause: Option<TapPause>) {
+        let Some(state) = self.recordings.get_mut(&recording) else { return };
+        if state.ended.is_some() || state.paused == pause {
+            return;
+        }
+        state.pause(now, pause);
+        let word = match pause {
+            Some(TapPause::Skip) => "paused, without silence",
+            Some(TapPause::Silence) => "paused",
+            None => "resumed",
+        };
+        self.timeline("recording", format_args!("{recording} {word}"));
+        self.effect(CallEffect::PauseRecording { recording, pause });
     }
 
     pub(super) fn mint_recording(&mut self, now: Now) -> RecordingSid {
@@ -98,7 +181,7 @@ impl Call {
         // Only the terminal callback needs a settled recording, and only that of REST: the map stays small.
         let kept = self.facts.api_recording;
         self.recordings.retain(|sid, state| !state.done || Some(*sid) == kept);
-        let state = RecordingState { plan, callback, started: now, ended: None, done: false };
+        let state = RecordingState::new(now, plan, callback);
         self.timeline("recording", format_args!("{recording} started"));
         self.effect(CallEffect::StartRecording(plan));
         self.recording_event(&state, RecordingEvent::InProgress, "in-progress", None);

@@ -222,6 +222,10 @@ impl Story {
                 self.recordings.push(plan);
                 word
             }
+            CallEffect::PauseRecording { pause: None, .. } => "resume record".to_owned(),
+            CallEffect::PauseRecording { pause: Some(pause), .. } => {
+                format!("pause record {pause:?}")
+            }
             CallEffect::StopRecording { .. } => "stop record".to_owned(),
             CallEffect::Dial { children } => {
                 let count = children.len();
@@ -456,6 +460,23 @@ impl Story {
         let recording = self.recording();
         let outcome = RecordingOutcome::Completed { duration_s };
         self.tell('a', CallInput::RecordingDone { recording, outcome })
+    }
+
+    /// REST starts a recording with a callback for each event.
+    pub fn record(&mut self, recording: RecordingSid) -> Vec<String> {
+        let events = vec![RecordingEvent::InProgress, RecordingEvent::Completed];
+        let webhook = Webhook::post("http://app/rec");
+        let settings = RecordSettings {
+            channels: 1,
+            track: RecordingTrack::Both,
+            trim: false,
+            callback: Some(RecordingCallback { webhook, events }),
+        };
+        self.change(recording, RecordingChange::Start(settings))
+    }
+
+    pub fn change(&mut self, recording: RecordingSid, change: RecordingChange) -> Vec<String> {
+        self.tell('a', CallInput::Api(ApiUpdate::Recording { recording, change }))
     }
 
     pub fn recording(&self) -> RecordingSid {

@@ -8,16 +8,15 @@ use std::time::Duration;
 
 use call::{CallInput, RecordingEnd, RecordingOutcome, RecordingPlan, RecordingTrack};
 use shared::ids::TapId;
-use shared::media::{TapEnd, TapLimits, TapTracks};
+use shared::media::{TapEnd, TapLimits, TapPause, TapTracks};
 use shared::{CallSid, MediaCommand, Now, RecordingSid, Sink};
-use store::Change;
+use store::{Change, RecordingStatus};
 
 use crate::control::Control;
 use crate::effect::{Effect, RecordingOrder};
 use crate::input::{RecordingFailure, RecordingFile};
 use crate::records;
 use crate::state::leg::Recording;
-use crate::state::live_call::LiveCall;
 
 impl Control {
     pub(crate) fn start_recording(&mut self, now: Now, sid: CallSid, plan: RecordingPlan) {
@@ -47,8 +46,9 @@ impl Control {
             channels: plan.channels,
             trim: plan.trim,
         };
-        let begun = Recording { tap, plan, start_ms: now.unix_ms };
-        let record = records::recording_begins(entry.account, top(entry, sid), &begun);
+        let (status, start_ms) = (RecordingStatus::InProgress, now.unix_ms);
+        let begun = Recording { tap, plan, status, start_ms, updated_ms: start_ms };
+        let record = records::recording(entry, &begun);
         entry.recordings.insert(recording, begun);
         // The file before the tap: the recorder must know the order when the first frame arrives.
         self.push(Effect::OpenRecording(order));
@@ -62,6 +62,39 @@ impl Control {
         let Some(tap) = entry.recordings.get(&recording).map(|begun| begun.tap) else { return };
         // Without a leg the tap has ended already: the core has reported it, or `leave_media` has.
         self.media(sid, |leg| MediaCommand::StopTap { leg, tap });
+    }
+
+    pub(crate) fn pause_recording(
+        &mut self,
+        now: Now,
+        sid: CallSid,
+        recording: RecordingSid,
+        pause: Option<TapPause>,
+    ) {
+        let Some(entry) = self.calls.get(&sid) else { return };
+        let Some(tap) = entry.recordings.get(&recording).map(|begun| begun.tap) else { return };
+        self.media(sid, |leg| MediaCommand::PauseTap { leg, tap, pause });
+        let status = match pause {
+            Some(TapPause::Skip | TapPause::Silence) => RecordingStatus::Paused,
+            None => RecordingStatus::InProgress,
+        };
+        self.set_recording_status(now, sid, recording, status);
+    }
+
+    /// The status that REST shows until the file is settled.
+    pub(crate) fn set_recording_status(
+        &mut self,
+        now: Now,
+        sid: CallSid,
+        recording: RecordingSid,
+        status: RecordingStatus,
+    ) {
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let Some(begun) = entry.recordings.get_mut(&recording) else { return };
+        (begun.status, begun.updated_ms) = (status, now.unix_ms);
+        let begun = entry.recordings.get(&recording);
+        let Some(row) = begun.map(|begun| records::recording(entry, begun)) else { return };
+        self.commit(None, Change::PutRecording(row.into()));
     }
 
     pub(super) fn on_tap_ended(&mut self, tap: TapId, cause: TapEnd) {
@@ -96,7 +129,7 @@ impl Control {
             Ok(file) => (completed(file.duration_ms), Some(file.bytes)),
             Err(failure) => (RecordingOutcome::Failed { sentence: failure.sentence }, None),
         };
-        let record = records::recording_begins(entry.account, top(entry, sid), begun);
+        let record = records::recording(entry, begun);
         // The row is made anew from the plan, so no copy of it waits in memory for the length of
         // the recording.
         let record = records::recording_settled(record, &outcome, bytes, now.unix_ms);
@@ -114,11 +147,6 @@ impl Control {
         let (recording, _) = entry.recordings.iter().find(|(_, begun)| begun.tap == tap)?;
         Some((sid, *recording))
     }
-}
-
-/// REST shows a recording under the parent call.
-fn top(entry: &LiveCall, sid: CallSid) -> CallSid {
-    entry.parent.unwrap_or(sid)
 }
 
 fn completed(duration_ms: u64) -> RecordingOutcome {

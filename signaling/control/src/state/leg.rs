@@ -6,6 +6,7 @@ use call::RecordingPlan;
 use shared::ids::TapId;
 use shared::{CallSid, Codec, Direction, LatchMode, LegPlan};
 use sip::offer_answer::{LocalMedia, MediaSecurity, MediaTargets};
+use store::RecordingStatus;
 
 use crate::placement::Place;
 
@@ -47,8 +48,19 @@ pub(crate) enum DigitsBy {
 pub(crate) struct Recording {
     pub tap: TapId,
     pub plan: RecordingPlan,
+    /// As REST shows it until its file is settled.
+    pub status: RecordingStatus,
     /// Milliseconds since 1970 at its begin.
     pub start_ms: i64,
+    /// Milliseconds since 1970 at the last change of its status.
+    pub updated_ms: i64,
+}
+
+impl Recording {
+    /// Whether it takes audio, or will once it is resumed.
+    pub const fn is_running(&self) -> bool {
+        matches!(self.status, RecordingStatus::InProgress | RecordingStatus::Paused)
+    }
 }
 
 impl Leg {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::{CallSid, Code, CoreId, Joined, MediaCommand};
 use sip::Message;
-use store::{CallCommand, CallStatus, CreateCall, HttpMethod, UpdateAction, UpdateCall};
+use store::{CallCommand, CallStatus, CreateCall, HttpMethod, Reply, UpdateAction, UpdateCall};
 
 use super::rig::{ACCOUNT, Book, Invite, Rig, header, sdp};
 use crate::{ApiRequest, ApiToken, Effect, Input};
@@ -371,12 +371,12 @@ fn a_timeline_tells_sip_webhooks_verbs_and_media_once_each() {
     assert_eq!(times("in-progress"), 1, "nothing is said twice: {parent}");
 }
 
-fn rig() -> Rig {
+pub fn rig() -> Rig {
     Rig::new(Book::with_ip_list("192.0.2.7"))
 }
 
 /// A call that runs these verbs, answered and confirmed.
-fn answered(rig: &mut Rig, verbs: &str) -> CallSid {
+pub fn answered(rig: &mut Rig, verbs: &str) -> CallSid {
     let invite = Invite::default();
     assert_eq!(rig.invite(&invite), [100, 180]);
     let call = rig.records.last().expect("a record").sid;
@@ -385,7 +385,7 @@ fn answered(rig: &mut Rig, verbs: &str) -> CallSid {
     call
 }
 
-fn hang_up(rig: &mut Rig) {
+pub fn hang_up(rig: &mut Rig) {
     rig.bye_last(&Invite::default());
 }
 
@@ -458,7 +458,7 @@ fn panic_in(rig: &mut Rig, call: CallSid) {
 }
 
 /// Whatever is awaited comes: webhooks, BYE responses, leg stops, recordings.
-fn finish(rig: &mut Rig) {
+pub fn finish(rig: &mut Rig) {
     for _ in 0..4 {
         rig.let_go();
         rig.settle_recordings();
@@ -498,11 +498,15 @@ fn update_call(rig: &mut Rig, update: UpdateCall) -> Result<(), Code> {
 
 /// Asks by REST; the code of the refusal.
 pub fn ask(rig: &mut Rig, command: CallCommand) -> Result<(), Code> {
-    rig.effects.clear();
+    reply(rig, command).map(drop)
+}
+
+/// Asks by REST; the answer.
+pub fn reply(rig: &mut Rig, command: CallCommand) -> Result<Reply, Code> {
     rig.tell(Input::Api { token: ApiToken(1), request: ApiRequest::Call(command) });
-    let mut replies = rig.effects.drain(..).filter_map(|effect| match effect {
-        Effect::ApiReply { reply, .. } => Some(reply.map(drop).map_err(|error| error.code)),
-        _ => None,
-    });
-    replies.next_back().expect("it is answered")
+    let at = rig.effects.iter().rposition(|effect| matches!(effect, Effect::ApiReply { .. }));
+    match rig.effects.remove(at.expect("it is answered")) {
+        Effect::ApiReply { reply, .. } => reply.map_err(|error| error.code),
+        other => panic!("{other:?}"),
+    }
 }

@@ -6,6 +6,7 @@ mod descriptions;
 mod explain;
 mod hops;
 mod invariants;
+mod live_recordings;
 mod outbound;
 mod overload;
 mod registrar;

@@ -20,7 +20,8 @@ use sip::{Message, Method, Response, SessionId};
 use store::{
     Account, BindingRecord, CallRecord, Change, CredentialListParameters, CredentialParameters,
     Domain, DomainParameters, DomainSuffix, IpAccessControlListParameters, IpAddressParameters,
-    MappedList, Mint, NotificationRecord, Outcome, Patch, Reply, Resource, Secret, Snapshot, Write,
+    MappedList, Mint, NotificationRecord, Outcome, Patch, RecordingRecord, Reply, Resource, Secret,
+    Snapshot, Write,
 };
 
 pub const ACCOUNT: AccountSid = AccountSid(1);
@@ -180,6 +181,7 @@ pub struct Rig {
     pub media: Vec<MediaCommand>,
     pub resolves: Vec<(SessionId, ResolveTarget)>,
     pub records: Vec<CallRecord>,
+    pub recordings: Vec<RecordingRecord>,
     pub notifications: Vec<NotificationRecord>,
     pub timelines: Vec<String>,
     pub refused: Vec<&'static str>,
@@ -220,6 +222,7 @@ impl Rig {
             media: Vec::new(),
             resolves: Vec::new(),
             records: Vec::new(),
+            recordings: Vec::new(),
             notifications: Vec::new(),
             timelines: Vec::new(),
             refused: Vec::new(),
@@ -570,6 +573,7 @@ impl Rig {
     fn on_commit(&mut self, token: Option<crate::CommitToken>, change: Change) {
         match change {
             Change::PutCall(record) => self.records.push((*record).clone()),
+            Change::PutRecording(record) => self.recordings.push((*record).clone()),
             Change::PutTimeline(record) => self.timelines.push(record.json.clone()),
             Change::AddNotification(record) => self.notifications.push((*record).clone()),
             Change::ChangeBindings(changes) => {

@@ -41,6 +41,7 @@ mod glare;
 mod impairment;
 mod inbound;
 mod linphone;
+mod live_recordings;
 mod loops;
 mod media_changes;
 mod media_command;
