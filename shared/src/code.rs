@@ -55,6 +55,7 @@ codes! {
     TWIML_SCHEMA = 12200, "The document has an unknown element or attribute.";
     TWIML_CONTENT_TYPE = 12300, "The content type is neither TwiML nor audio.";
     INTERNAL = 12400, "The gateway failed.";
+    DIAL_MIXED = 13000, "Dial: a conference beside other targets.";
     DIAL_IN_SCREENING = 13201, "A screening document may not Dial.";
     DIAL_METHOD = 13210, "Dial: invalid method.";
     DIAL_TIMEOUT = 13212, "Dial: invalid timeout.";
@@ -70,6 +71,16 @@ codes! {
     NUMBER_SEND_DIGITS = 13222, "Number: invalid sendDigits.";
     NUMBER_FORMAT = 13223, "Number: invalid number.";
     NUMBER_NOT_CALLABLE = 13224, "Number: not callable from this gateway.";
+    CONFERENCE_MUTED = 13230, "Conference: invalid muted.";
+    CONFERENCE_END = 13231, "Conference: invalid endConferenceOnExit.";
+    CONFERENCE_START = 13232, "Conference: invalid startConferenceOnEnter.";
+    CONFERENCE_WAIT_URL = 13233, "Conference: invalid waitUrl.";
+    CONFERENCE_WAIT_METHOD = 13234, "Conference: invalid waitMethod.";
+    CONFERENCE_BEEP = 13235, "Conference: invalid beep.";
+    CONFERENCE_NAME = 13237, "Conference: invalid name.";
+    WAIT_VERB = 13238, "Verb not allowed in a wait document.";
+    CONFERENCE_TRIM = 13239, "Conference: invalid trim.";
+    CONFERENCE_COACH = 13240, "Conference: the member to coach is not there.";
     SIP_METHOD = 13241, "Sip: invalid method.";
     SIP_SEND_DIGITS = 13242, "Sip: invalid sendDigits.";
     SIP_URI = 13243, "Sip: invalid URI.";
@@ -122,6 +133,7 @@ codes! {
     REFER_WITHOUT_URL = 13802, "A REFER arrived and the Dial has no referUrl.";
     REJECT_REASON = 13810, "Reject: invalid reason.";
     PAUSE_LENGTH = 13910, "Pause: invalid length.";
+    PARTICIPANT_LABEL_TAKEN = 16025, "The conference has a member with this label.";
     RECORDING_TOO_SHORT = 16101, "The recording holds no audio.";
     RECORDINGS_CONCURRENT = 16108, "Several recordings of the call run at once.";
     DUAL_CHANNEL_OF_MONO = 16113, "The recording has one channel only.";

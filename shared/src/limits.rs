@@ -251,6 +251,15 @@ pub const PLAY_BYTES_MAX: usize = 40 * 1024 * 1024;
 pub const PLAY_S_MAX: u32 = 3_600;
 /// `Refer-To` of a transfer, bytes. Past it: the REFER is refused with 400.
 pub const REFER_TO_BYTES_MAX: usize = 256;
+/// Members of a conference. Past `maxParticipants`, which is at most this: the call does not enter.
+pub const CONFERENCE_MEMBERS_MAX: u32 = 250;
+/// Name of a conference, characters. Past it: code 13237.
+pub const CONFERENCE_NAME_CHARACTERS_MAX: usize = 128;
+/// Label of a member of a conference, characters. Past it: the member has no label.
+pub const PARTICIPANT_LABEL_CHARACTERS_MAX: usize = 128;
+/// Status callbacks of one conference that wait for the answers to earlier ones. Past it: the oldest is
+/// dropped, which the application sees by `SequenceNumber`.
+pub const CONFERENCE_CALLBACKS_MAX: usize = 1_000;
 /// `<Dial>` targets at once. Past it: code 13250.
 pub const DIAL_TARGETS_MAX: usize = 10;
 /// Ring time, seconds: default and maximum.

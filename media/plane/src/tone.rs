@@ -18,6 +18,8 @@ pub struct Tone {
 impl Tone {
     /// The beep that `<Record>` plays before it records.
     pub const BEEP: Self = Self { hertz: [1000.0; 2], peak: 8_000, on_ms: 400, off_ms: 0 };
+    /// The sound of a member that enters or leaves a conference.
+    pub const DOOR: Self = Self { hertz: [587.3, 880.0], peak: 4_000, on_ms: 200, off_ms: 0 };
     /// North American ring-back (440 + 480 Hz, 2 s on, 4 s off).
     pub const RINGBACK: Self =
         Self { hertz: [440.0, 480.0], peak: 6_000, on_ms: 2_000, off_ms: 4_000 };

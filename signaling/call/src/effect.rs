@@ -5,6 +5,7 @@ use std::sync::Arc;
 use shared::media::TapPause;
 use shared::{CallSid, Code, PlayId, Prompt, RecordingSid, Refusal};
 
+use crate::conference;
 use crate::finding::Severity;
 use crate::ids::PromptId;
 use crate::input::{ChildEvent, ParentCommand, PromptFailure, Transfer};
@@ -108,6 +109,20 @@ pub enum CallEffect {
     Unbridge {
         /// The other leg.
         child: CallSid,
+    },
+    /// Enter a conference. [`crate::CallInput::Conference`] answers it.
+    EnterConference(Box<conference::Entry>),
+    /// Leave the conference; no effect where the call is in none.
+    LeaveConference {
+        /// Who wanted it.
+        departure: conference::Departure,
+    },
+    /// An announcement of REST to this member has ended.
+    ConferenceAnnounced {
+        /// The document.
+        url: String,
+        /// Why it failed; `None`: it was played.
+        failure: Option<String>,
     },
     /// Send a REFER in the dialog of this call (RFC 3515). [`crate::CallInput::ReferAnswered`] and
     /// [`crate::CallInput::ReferProgress`] answer it.

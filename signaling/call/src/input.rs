@@ -5,6 +5,7 @@ use std::sync::Arc;
 use shared::media::TapPause;
 use shared::{CallSid, Code, Header, Instant, PlayId, Prompt, RecordingSid};
 
+use crate::conference::ConferenceInput;
 use crate::ids::{HttpId, PromptId};
 use crate::setup::{RecordSettings, StatusCallback, Webhook};
 use crate::status::CallStatus;
@@ -130,6 +131,8 @@ pub enum CallInput {
         /// The call that is over.
         peer: CallSid,
     },
+    /// News of the conference that the call is in ([`crate::CallEffect::EnterConference`]).
+    Conference(ConferenceInput),
     /// The final response to our REFER ([`crate::CallEffect::Refer`]).
     ReferAnswered {
         /// 202 accepts; 300 and above refuses.

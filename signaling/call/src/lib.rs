@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod call;
+pub mod conference;
 pub mod content;
 pub mod date;
 mod effect;

@@ -5,8 +5,10 @@
 pub enum Tone {
     /// Ringback of a country.
     Ring(RingTone),
-    /// The beep of `<Record>`.
+    /// The beep of `<Record>` and of conferences.
     Beep,
+    /// The music for parties that wait, repeated until stopped.
+    HoldMusic,
 }
 
 /// Ringback of a country: a value of `ringTone`.

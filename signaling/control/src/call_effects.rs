@@ -63,6 +63,13 @@ impl Control {
             CallEffect::EarlyMedia { child } => self.early_media(now, sid, child),
             CallEffect::Bridge { child } => self.bridge(now, sid, child),
             CallEffect::Unbridge { child } => self.unbridge(sid, child),
+            CallEffect::EnterConference(entry) => self.enter_conference(now, sid, *entry),
+            CallEffect::LeaveConference { departure } => {
+                self.leave_conference(now, sid, departure);
+            }
+            CallEffect::ConferenceAnnounced { url, failure } => {
+                self.conference_announced(now, sid, &url, failure.as_deref());
+            }
             CallEffect::Refer { target } => self.refer(sid, target),
             CallEffect::AnswerRefer { from, answer } => self.answer_refer(now, from, answer),
             CallEffect::Transfer { sid: child, transfer } => {
@@ -125,6 +132,7 @@ impl Control {
         id: call::HttpId,
         result: Result<call::HttpAnswer, call::HttpFailure>,
     ) {
+        let Some(result) = self.on_conference_http(now, id, result) else { return };
         let random = self.random.number();
         let origin = self.settings.origin;
         let Some(entry) = self.calls.get_mut(&sid) else { return };

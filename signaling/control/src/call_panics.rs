@@ -40,6 +40,7 @@ impl Control {
         entry.requests.clear();
         entry.prompts.clear();
         entry.plays.clear();
+        self.leave_conference(now, sid, call::conference::Departure::HungUp);
         self.end_leg_of_broken(sid);
         // The successor knows no children; nothing else would end them.
         for child in self.children_of(sid) {

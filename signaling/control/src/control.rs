@@ -29,6 +29,7 @@ use crate::state::alerts::Alerts;
 use crate::state::api_rate::ApiRate;
 use crate::state::clock_watch::ClockWatch;
 use crate::state::commits::{Commits, Waiting};
+use crate::state::conferences::Conferences;
 use crate::state::leg_survey::LegSurvey;
 use crate::state::links::Links;
 use crate::state::live_call::LiveCall;
@@ -55,6 +56,7 @@ pub struct Control {
     pub(crate) clock_watch: ClockWatch,
     pub(crate) calls: BTreeMap<CallSid, LiveCall>,
     pub(crate) links: Links,
+    pub(crate) conferences: Conferences,
     pub(crate) placement: Placement,
     /// REST writes under way.
     pub(crate) writes: Writes<ApiToken>,
@@ -103,6 +105,7 @@ impl Control {
             clock_watch: ClockWatch::default(),
             calls: BTreeMap::new(),
             links: Links::default(),
+            conferences: Conferences::default(),
             placement: Placement::default(),
             writes: Writes::default(),
             commits: Commits::default(),
@@ -238,6 +241,7 @@ impl Control {
             return;
         }
         self.links.assert_consistent(&self.calls);
+        self.conferences.assert_consistent();
         let armed = self.calls.values().filter_map(|entry| Some((entry.deadline?, entry.sid)));
         let armed: BTreeSet<(Instant, CallSid)> = armed.collect();
         assert_eq!(armed, self.deadlines, "deadlines of calls and their index");

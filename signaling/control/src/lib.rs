@@ -9,7 +9,7 @@ mod admission;
 mod api;
 mod call_effects;
 mod call_panics;
-mod conference_api;
+mod conference;
 mod control;
 mod edges;
 mod effect;

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use call::conference::Conference;
 use call::{CallDirection, CallSetup, CallStatus, FinalRecord, Notification, RecordingOutcome};
 use shared::ids::sid_bits;
 use shared::{AccountSid, CallSid, Code, NotificationSid, RecordingSid, Refusal, ids::Origin};
 use store::{
-    CallRecord, HttpExchange, HttpMessages, NotificationLevel, NotificationRecord, RecordingRecord,
-    RecordingSource, RecordingStatus,
+    CallRecord, ConferenceRecord, HttpExchange, HttpMessages, NotificationLevel,
+    NotificationRecord, RecordingRecord, RecordingSource, RecordingStatus,
 };
 
 use crate::state::leg::Recording;
@@ -43,6 +44,25 @@ pub(crate) fn call_record(setup: &CallSetup, unix_ms: i64) -> CallRecord {
         updated_ms: unix_ms,
     }
 }
+
+/// The record of a conference as it is now.
+pub(crate) fn conference(machine: &Conference) -> ConferenceRecord {
+    let (reason_ended, call_ending) = machine.ended().unzip();
+    ConferenceRecord {
+        sid: machine.sid,
+        account: machine.account,
+        friendly_name: machine.name.clone(),
+        status: machine.status(),
+        region: machine.terms.region.clone().unwrap_or_else(|| DEFAULT_REGION.to_owned()),
+        reason_ended,
+        call_ending: call_ending.flatten(),
+        created_ms: machine.created_ms,
+        updated_ms: machine.updated_ms,
+    }
+}
+
+/// Shown where no participant asked for a region.
+const DEFAULT_REGION: &str = "us1";
 
 /// The record of a call that was refused before it rang.
 pub(crate) fn refused_call(setup: &CallSetup, unix_ms: i64) -> CallRecord {

@@ -9,7 +9,7 @@ use call::CallSettings;
 use shared::config::{AclReject, Config, LimitsProfile, SrtpUse, Trunk};
 use shared::ids::Origin;
 use shared::limits::TWILIO_API_CALLS_A_SECOND;
-use shared::{Extensions, LatchMode, OwnSockets};
+use shared::{Extensions, LatchMode, OwnSockets, Prompt};
 use sip::offer_answer::MediaTargets;
 
 use crate::admission::{Carrier, Policy};
@@ -64,6 +64,8 @@ pub struct ControlSettings {
     pub own: Arc<OwnSockets>,
     /// Settings that all calls share.
     pub call: Arc<CallSettings>,
+    /// What a conference hears when a member enters or leaves. Empty until the shell gives one.
+    pub beep: Arc<Prompt>,
 }
 
 impl ControlSettings {
@@ -137,6 +139,7 @@ impl ControlSettings {
             edges: crate::edges::Edges::default(),
             udp: Vec::new(),
             own: Arc::default(),
+            beep: Arc::new(Prompt { mulaw: Default::default(), alaw: Default::default() }),
             bindings_max: usize::try_from(config.sip.bindings_max).unwrap_or(usize::MAX),
             call: Arc::new(CallSettings {
                 api_base: api_base.to_owned(),

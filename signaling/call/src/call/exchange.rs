@@ -10,6 +10,8 @@ use crate::webhook::{HttpRequest, WebUrl};
 pub(super) enum Pending {
     /// Executes it as a document; `fallback` when it was requested from the fallback URL.
     Document { exchange: Exchange, fallback: bool },
+    /// Hands it to the activity, which waits with it.
+    Wait { exchange: Exchange },
     /// Only notes a failure.
     Callback { exchange: Exchange },
     /// Drops it: the verb that wanted it is gone.

@@ -155,6 +155,7 @@ impl Call {
             CallInput::TransferFailed => self.transfer_undone(),
             CallInput::Joined { peer, instead_of } => self.joined(now, peer, instead_of),
             CallInput::PeerEnded { peer } => self.peer_ended(now, peer),
+            CallInput::Conference(input) => self.conference_input(now, input),
             CallInput::ReferAnswered { status } => self.refer_answered(now, status),
             CallInput::ReferProgress { status, is_over } => {
                 self.refer_progress(now, status, is_over);

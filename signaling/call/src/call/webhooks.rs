@@ -9,8 +9,8 @@ use shared::{Code, Now, RecordingSid};
 use store::HttpMethod;
 
 use super::Call;
-use super::activity::Activity;
 use super::activity::fetch::Fetching;
+use super::activity::{Activity, Waits as _};
 use super::exchange::{Exchange, Pending};
 use super::headers::{is_x_header, push_headers};
 use super::recordings::nearest_second;
@@ -79,6 +79,14 @@ impl Call {
         self.activity = Activity::Fetching(Fetching { request });
     }
 
+    /// Requests a wait document; the activity waits with it.
+    pub(super) fn fetch_wait(&mut self, url: WebUrl, method: HttpMethod, extra: Form) -> HttpId {
+        let standard = self.document_parameters();
+        let (request, exchange) = self.request(HttpKind::Document, url, method, standard, extra);
+        self.requests.insert(request, Pending::Wait { exchange });
+        request
+    }
+
     /// Requests an action after the leg is over: the answer is not executed.
     pub(super) fn report_action(&mut self, url: WebUrl, method: HttpMethod, extra: Form) {
         let standard = self.document_parameters();
@@ -124,6 +132,14 @@ impl Call {
                     Err(failure) => (failure.code, failure.sentence),
                 };
                 self.notify(Finding::warning(fault.0, fault.1), Some(exchange));
+            }
+            Pending::Wait { mut exchange } => {
+                if let Ok(answer) = &result {
+                    exchange.note(answer);
+                }
+                // Notifications about the wait document show this exchange.
+                self.script.exchange = exchange;
+                self.on_activity(|activity, call| activity.on_document(call, now, request, result));
             }
             Pending::Abandoned => {}
         }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shared::Code;
 
-use super::verb::{Verb, dial, echo, gather, noun, pause, play, record, redirect, refer};
+use super::verb::{
+    Verb, conference, dial, echo, gather, noun, pause, play, record, redirect, refer,
+};
 use super::verb::{reject, say, ssml};
 use super::*;
 use crate::setup::Target;
@@ -18,7 +20,7 @@ fn every_attribute_that_is_read_has_one_state() {
     let mut stated: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for line in lines().filter(|line| line.place.starts_with('<')) {
         for name in line.names.iter().filter(|name| **name != "-") {
-            let is_new = stated.entry(line.place.to_owned()).or_default().insert(name);
+            let is_new = stated.entry(bare(line.place)).or_default().insert(name);
             assert!(is_new, "{} {name} has two states", line.place);
         }
     }
@@ -57,6 +59,12 @@ fn every_connection_override_has_an_effect() {
     }
 }
 
+/// A place without the attributes that its elements are given.
+fn bare(place: &str) -> String {
+    let tags = place.split('<').skip(1).map(|tag| tag.trim_end_matches('>'));
+    tags.map(|tag| format!("<{}>", tag.split(' ').next().unwrap_or(tag))).collect()
+}
+
 /// A line of the table.
 struct Line {
     place: &'static str,
@@ -77,7 +85,7 @@ fn lines() -> impl Iterator<Item = Line> {
 
 /// The attribute tables of this package, by the elements from `<Response>` down.
 fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
-    let own: [(&str, &'static [attribute::Attribute]); 15] = [
+    let own: [(&str, &'static [attribute::Attribute]); 16] = [
         ("<Say>", say::ATTRIBUTES),
         ("<Play>", play::ATTRIBUTES),
         ("<Pause>", pause::ATTRIBUTES),
@@ -85,6 +93,7 @@ fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
         ("<Gather>", gather::ATTRIBUTES),
         ("<Record>", record::ATTRIBUTES),
         ("<Dial>", dial::ATTRIBUTES),
+        ("<Dial><Conference>", conference::ATTRIBUTES),
         ("<Dial><Number>", noun::NUMBER),
         ("<Dial><Sip>", noun::SIP),
         ("<Dial><Sip><Uri>", noun::URI),
@@ -228,6 +237,7 @@ fn needs(path: &str) -> (&'static [(&'static str, &'static str)], &'static str) 
             ],
             "1000",
         ),
+        "<Dial><Conference>" => (&[("waitUrl", "/w"), ("statusCallback", "/c")], "x"),
         "<Dial><Number>" => (screened, "+15550100"),
         "<Dial><Sip>" => (
             &[("url", "/s"), ("statusCallback", "/c"), ("username", "a"), ("password", "b")],
@@ -288,6 +298,10 @@ const VALUES: &[&str] = &[
     "fr-FR",
     "Polly.Hans",
     "BY1",
+    "start",
+    "us1",
+    "small",
+    "CA00000000000000000000000000000001",
     "X-Probe",
     "+15550123",
     "#",

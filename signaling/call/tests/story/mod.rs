@@ -199,6 +199,7 @@ impl Story {
                     PromptSource::Audio(Ok(_)) => "load audio".to_owned(),
                     PromptSource::Audio(Err(failure)) => format!("load broken {}", failure.code),
                     PromptSource::Tone(tone::Tone::Beep) => "load beep".to_owned(),
+                    PromptSource::Tone(tone::Tone::HoldMusic) => "load music".to_owned(),
                     PromptSource::Tone(tone::Tone::Ring(ring)) => {
                         format!("load ring {}", ring.name)
                     }
@@ -273,6 +274,11 @@ impl Story {
             }
             CallEffect::Join { from, with } => {
                 format!("join {} {}", self.name(from), self.name(with))
+            }
+            CallEffect::EnterConference(entry) => format!("enter {}", entry.name),
+            CallEffect::LeaveConference { departure } => format!("leave conference {departure:?}"),
+            CallEffect::ConferenceAnnounced { failure, .. } => {
+                format!("announced {}", if failure.is_some() { "failed" } else { "played" })
             }
             CallEffect::PeerEnds { sid: peer } => format!("leave {}", self.name(peer)),
             CallEffect::Notify(notification) => {

@@ -300,8 +300,8 @@ impl Control {
             MediaEvent::TapEnded { tap, cause, .. } => self.on_tap_ended(tap, cause),
             // Control opens no feed.
             MediaEvent::FeedPlayed { .. } | MediaEvent::FeedEnded { .. } => {}
-            // Control opens no room.
-            MediaEvent::Talking { .. } | MediaEvent::Room { .. } => {}
+            MediaEvent::Talking { leg, is_talking } => self.on_talking(now, leg, is_talking),
+            MediaEvent::Room { core, room, event } => self.on_room(core, room, event),
             MediaEvent::MediaTimeout { leg } => {
                 let Some(sid) = self.links.call_of_leg(leg) else { return };
                 self.end_session(sid);

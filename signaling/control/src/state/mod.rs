@@ -6,6 +6,7 @@ pub(crate) mod alerts;
 pub(crate) mod api_rate;
 pub(crate) mod clock_watch;
 pub(crate) mod commits;
+pub(crate) mod conferences;
 pub(crate) mod figures;
 pub(crate) mod forks;
 pub(crate) mod leg;

@@ -242,6 +242,7 @@ fn control_settings(
     settings.calls_max = usize::try_from(memory.calls).unwrap_or(usize::MAX);
     settings.tcp_port = addresses.tcp.first().map(SocketAddr::port);
     settings.udp.clone_from(&addresses.udp);
+    settings.beep = Arc::new(plane::g711::prompt(&plane::tone::Tone::DOOR.samples()));
     settings
 }
 

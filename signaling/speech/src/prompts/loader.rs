@@ -296,6 +296,7 @@ fn freshness(cache_control: &str) -> Option<Duration> {
 fn tone_samples(tone: Tone) -> Vec<i16> {
     match tone {
         Tone::Beep => plane::tone::Tone::BEEP.samples(),
+        Tone::HoldMusic => super::music::samples(),
         Tone::Ring(ring) => {
             let [first, second] = ring.hertz.map(f32::from);
             let hertz = [first, if ring.hertz[1] == 0 { first } else { second }];

@@ -8,5 +8,6 @@
 mod cache;
 mod flights;
 mod loader;
+mod music;
 
 pub use loader::{LoadedPrompt, PromptLoader};

@@ -8,6 +8,7 @@
 //!
 //! To add an activity: its file, its variant and its line in `each!`.
 
+pub(crate) mod conference;
 pub(crate) mod departing;
 pub(crate) mod dial;
 pub(crate) mod digits;
@@ -19,9 +20,11 @@ pub(crate) mod pause;
 pub(crate) mod record;
 pub(crate) mod refer;
 pub(crate) mod speak;
+pub(crate) mod wait;
 
 use shared::{Instant, Now, PlayId, RecordingSid};
 
+use self::conference::Conferring;
 use self::departing::Departing;
 use self::dial::{Dialing, Parting};
 use self::digits::{PlayingDigits, SendingDigits};
@@ -34,8 +37,8 @@ use self::record::RecordVerb;
 use self::refer::Referring;
 use self::speak::Speaking;
 use super::Call;
-use crate::ids::PromptId;
-use crate::input::{PromptFailure, RecordingEnd};
+use crate::ids::{HttpId, PromptId};
+use crate::input::{HttpAnswer, HttpFailure, PromptFailure, RecordingEnd};
 
 /// What the call waits for.
 #[derive(Debug, Default)]
@@ -63,6 +66,8 @@ pub(crate) enum Activity {
     Recording(Box<RecordVerb>),
     /// `<Dial>`.
     Dialing(Box<Dialing>),
+    /// `<Dial><Conference>`.
+    Conferring(Box<Conferring>),
     /// `<Refer>`.
     Referring(Box<Referring>),
     /// A child that is ready for its parent, or bridged with it.
@@ -128,6 +133,17 @@ pub(crate) trait Waits {
         Still::Waiting
     }
 
+    /// A wait document has arrived, or never will.
+    fn on_document(
+        &mut self,
+        _call: &mut Call,
+        _now: Now,
+        _request: HttpId,
+        _result: Result<HttpAnswer, HttpFailure>,
+    ) -> Still {
+        Still::Waiting
+    }
+
     /// REST sends the call elsewhere: stops what runs. No action is requested.
     fn abort(&mut self, _call: &mut Call, _now: Now) {}
 
@@ -164,6 +180,7 @@ macro_rules! each {
             Activity::Gathering($state) => $run,
             Activity::Recording($state) => $run,
             Activity::Dialing($state) => $run,
+            Activity::Conferring($state) => $run,
             Activity::Referring($state) => $run,
             Activity::Joined($state) => $run,
             Activity::Departing($state) => $run,
@@ -207,6 +224,16 @@ impl Waits for Activity {
         cause: RecordingEnd,
     ) -> Still {
         each!(self, state => state.on_recording_ended(call, now, recording, cause))
+    }
+
+    fn on_document(
+        &mut self,
+        call: &mut Call,
+        now: Now,
+        request: HttpId,
+        result: Result<HttpAnswer, HttpFailure>,
+    ) -> Still {
+        each!(self, state => state.on_document(call, now, request, result))
     }
 
     fn abort(&mut self, call: &mut Call, now: Now) {

@@ -3,6 +3,7 @@
 use roxmltree::Node;
 use shared::{Code, limits};
 
+use super::conference::{self, ConferenceNoun};
 use super::noun::{self, Noun};
 use super::record::{self, RecordingLink};
 use super::{Link, Read, broken, link};
@@ -35,8 +36,10 @@ pub struct Dial {
     pub sequential: bool,
     /// Requested when a party sends a REFER; `None` refuses every REFER.
     pub refer_url: Option<Link>,
-    /// The parties to call, 1 to 10; empty when the document names none.
+    /// The parties to call, 1 to 10; empty when the document names none, or a conference.
     pub targets: Vec<Noun>,
+    /// The room to enter instead.
+    pub conference: Option<Box<ConferenceNoun>>,
 }
 
 /// Recording of a `<Dial>`.
@@ -113,7 +116,7 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
 
 pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Dial> {
     let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
-    let targets = targets(node, reading)?;
+    let (targets, conference) = targets(node, reading)?;
     Ok(Some(Dial {
         action: link(&attributes, "action", "method"),
         timeout_s: attributes.whole("timeout"),
@@ -126,6 +129,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Dial> 
         sequential: attributes.flag("sequential"),
         refer_url: link(&attributes, "referUrl", "referMethod").filter(|link| !link.url.is_empty()),
         targets,
+        conference: conference.map(Box::new),
     }))
 }
 
@@ -153,8 +157,12 @@ fn dial_record(attributes: &Attributes<'_>) -> Option<DialRecord> {
     })
 }
 
-fn targets(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Vec<Noun>, Finding> {
+fn targets(
+    node: Node<'_, '_>,
+    reading: &mut Reading<'_>,
+) -> Result<(Vec<Noun>, Option<ConferenceNoun>), Finding> {
     let mut targets = Vec::new();
+    let mut room = None;
     for child in node.children().filter(Node::is_element) {
         let name = child.tag_name().name();
         match name {
@@ -162,7 +170,8 @@ fn targets(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Vec<Noun>, F
             "Sip" => targets.push(noun::read_sip(child, reading)?),
             "Client" | "Sim" | "WhatsApp" => targets.push(noun::read_other(child, reading)?),
             // Breaks the verb: no other target can stand in for a room or a queue.
-            "Conference" | "Queue" | "Application" => {
+            "Conference" if room.is_none() => room = Some(conference::read(child, reading)?),
+            "Queue" | "Application" => {
                 let message = format!("<Dial><{name}> is not supported by this gateway");
                 return Err(broken(Code::VERB_NOT_SUPPORTED, message, child, reading));
             }
@@ -184,11 +193,18 @@ fn targets(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Vec<Noun>, F
         );
         targets.truncate(most);
     }
+    if room.is_some() {
+        if !targets.is_empty() {
+            let message = "<Conference> stands alone in a <Dial>: the other targets are left out";
+            reading.warn(Code::DIAL_MIXED, message, position);
+        }
+        return Ok((Vec::new(), room));
+    }
     if targets.is_empty() {
         // A warning: the verb fails when it runs, and its action reports that.
         reading.warn(Code::NUMBER_FORMAT, "<Dial> has no target: it fails at once", position);
     }
-    Ok(targets)
+    Ok((targets, None))
 }
 
 #[cfg(test)]
@@ -235,7 +251,7 @@ mod tests {
 
     #[test]
     fn nouns_that_are_not_built_break_the_verb_and_clients_fail_alone() {
-        for noun in ["Conference", "Queue", "Application"] {
+        for noun in ["Queue", "Application"] {
             let verb = one(&format!("<Dial><{noun}>x</{noun}></Dial>"));
             assert!(
                 matches!(verb, Verb::Broken(f) if f.code == Code::VERB_NOT_SUPPORTED && f.message.contains(noun))

@@ -31,6 +31,7 @@ use crate::input::{ChildEnd, ChildEvent, ParentCommand, PromptFailure};
 use crate::status::CallStatus;
 use crate::tone::{DEFAULT_RING_TONE, Tone};
 use crate::twiml::verb::Dial;
+use crate::twiml::verb::dial::DialRecord;
 use crate::twiml::verb::noun::{Noun, NounKind};
 
 /// A `<Dial>` that runs.
@@ -85,6 +86,9 @@ impl Call {
         // Checked before anybody rings: the result has to have a receiver.
         if let Some(Err(fault)) = spec.action.as_ref().map(|action| self.resolve(&action.url)) {
             return self.fatal(now, Finding::from(fault).at(position));
+        }
+        if let Some(noun) = spec.conference.take() {
+            return self.enter_conference(now, spec, *noun);
         }
         // Ringback is media, and only an answered caller has media.
         if !spec.answer_on_bridge {
@@ -248,7 +252,13 @@ impl Call {
 
     fn record_dial(&mut self, now: Now, dialing: &mut Dialing) {
         // Moved out of the verb: it makes one recording, from ringing or from the bridge.
-        let Some(record) = dialing.spec.record.take() else { return };
+        if let Some(record) = dialing.spec.record.take() {
+            dialing.recording = Some(self.record_dial_leg(now, record));
+        }
+    }
+
+    /// Starts the recording of a `<Dial>`.
+    pub(crate) fn record_dial_leg(&mut self, now: Now, record: DialRecord) -> RecordingSid {
         let callback = self.recording_callback(record.callback);
         let plan = RecordingPlan {
             recording: self.mint_recording(now),
@@ -259,8 +269,8 @@ impl Call {
             max_ms: limits::RECORDING_S_MAX.saturating_mul(1_000),
             trim: record.trim,
         };
-        dialing.recording = Some(plan.recording);
         self.start_recording(now, plan, callback);
+        plan.recording
     }
 
     fn child_ended(&mut self, now: Now, mut dialing: Box<Dialing>, sid: CallSid, end: ChildEnd) {

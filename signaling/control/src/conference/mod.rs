@@ -1,0 +1,279 @@
+//! Conferences: their machines joined with calls, cores, callbacks and records. Sans-IO.
+//!
+//! A call asks to enter ([`CallEffect::EnterConference`](call::CallEffect)); Control finds the conference by
+//! account and name, or makes it, and gives the machine one input at a time. [`Control::settle_conference`]
+//! then carries out what the machine orders. The room is opened on a core before the first leg of that core
+//! joins it, and closed when the last one has left.
+
+mod api;
+
+use std::sync::Arc;
+
+use call::conference::{
+    Conference, ConferenceEffect, ConferenceInput, Departure, Entry, Role, Voice,
+};
+use call::webhook::HttpRequest;
+use call::{CallInput, CallStatus, Form, HttpKind, WebUrl};
+use shared::{
+    CallSid, ConferenceSid, CoreId, CoreSet, Joined, LegId, MediaCommand, Member, Now, PlayId,
+    RoomCommand, RoomEvent, RoomId, Voice as MediaVoice,
+};
+
+use crate::control::Control;
+use crate::effect::{Effect, Observation};
+use crate::records;
+use crate::state::live_call::Request;
+use crate::state::timeline::Kind;
+
+impl Control {
+    /// A call wants to enter a conference.
+    pub(crate) fn enter_conference(&mut self, now: Now, sid: CallSid, entry: Entry) {
+        let Some(leg) = self.leg_of(sid) else {
+            let sentence = "the call has no media that could enter a conference".to_owned();
+            let input = ConferenceInput::Refused { code: None, sentence };
+            return self.tell(sid, CallInput::Conference(input));
+        };
+        debug_assert!(self.conferences.of_call(sid).is_none(), "a call is in one conference");
+        let conference = match self.conferences.named(entry.account, &entry.name) {
+            Some(conference) => {
+                let live = self.conferences.get(conference);
+                if let Some(Err(refusal)) = live.map(|live| live.machine.admits(&entry)) {
+                    return self.tell(sid, CallInput::Conference(refusal));
+                }
+                conference
+            }
+            None => {
+                let random = self.random.number();
+                let origin = self.settings.origin;
+                let conference = ConferenceSid::mint(now.unix_ms, origin, random);
+                let machine = Conference::new(now, conference, &entry);
+                if let Err(refusal) = machine.admits(&entry) {
+                    return self.tell(sid, CallInput::Conference(refusal));
+                }
+                self.conferences.add(machine)
+            }
+        };
+        if let Some(cores) = self.conferences.add_member(conference, sid, leg.core) {
+            self.span_room(conference, cores);
+        }
+        let Some(live) = self.conferences.get_mut(conference) else { return };
+        let joined = Joined::Room(live.room);
+        live.machine.enter(now, sid, entry);
+        self.push(Effect::Media { core: leg.core, command: MediaCommand::Join { leg, joined } });
+        self.settle_conference(now, conference);
+    }
+
+    /// A call leaves its conference, if it is in one.
+    pub(crate) fn leave_conference(&mut self, now: Now, sid: CallSid, departure: Departure) {
+        let Some(conference) = self.conferences.of_call(sid) else { return };
+        let status = self.calls.get(&sid).map_or(CallStatus::Completed, |call| call.call.status());
+        let Some(live) = self.conferences.get_mut(conference) else { return };
+        live.machine.leave(now, sid, departure, status);
+        self.settle_conference(now, conference);
+    }
+
+    /// An announcement to one member has ended.
+    pub(crate) fn conference_announced(
+        &mut self,
+        now: Now,
+        sid: CallSid,
+        url: &str,
+        failure: Option<&str>,
+    ) {
+        let Some(conference) = self.conferences.of_call(sid) else { return };
+        let Some(live) = self.conferences.get_mut(conference) else { return };
+        live.machine.announced(now, sid, url, failure);
+        self.settle_conference(now, conference);
+    }
+
+    /// A member began to speak, or stopped.
+    pub(crate) fn on_talking(&mut self, now: Now, leg: LegId, is_talking: bool) {
+        let Some(sid) = self.links.call_of_leg(leg) else { return };
+        let Some(conference) = self.conferences.of_call(sid) else { return };
+        let Some(live) = self.conferences.get_mut(conference) else { return };
+        live.machine.talking(now, sid, is_talking);
+        self.settle_conference(now, conference);
+    }
+
+    /// An event of a core about a room.
+    pub(crate) fn on_room(&mut self, core: CoreId, room: RoomId, event: RoomEvent) {
+        match event {
+            // Prompts come back to be dropped here (ARCHITECTURE.md, I2).
+            RoomEvent::PlayEnded { prompt, .. } => drop(prompt),
+            RoomEvent::TapEnded { .. } => {}
+            RoomEvent::Refused { reason } => {
+                let reason = reason.sentence();
+                let sentence =
+                    format!("Core {} refused a command for room {}: {reason}.", core.0, room.0);
+                self.observe(Observation::Fault { place: "media", sentence });
+            }
+        }
+    }
+
+    /// Carries out what the machine of a conference orders.
+    pub(crate) fn settle_conference(&mut self, now: Now, sid: ConferenceSid) {
+        while let Some(live) = self.conferences.get_mut(sid) {
+            let Some(effect) = live.machine.poll_effect() else { break };
+            match effect {
+                ConferenceEffect::Tell { call, input } => {
+                    self.tell(call, CallInput::Conference(input));
+                }
+                ConferenceEffect::Order { call, role } => self.order_member(call, role),
+                ConferenceEffect::Part { call } => self.part_member(sid, call),
+                ConferenceEffect::Beep => self.beep(sid),
+                ConferenceEffect::Callback { call, form } => {
+                    if let Some(live) = self.conferences.get_mut(sid) {
+                        live.queue_callback(call, form);
+                    }
+                }
+                ConferenceEffect::Record { .. } => {}
+                ConferenceEffect::Changed => self.put_conference(sid),
+            }
+        }
+        self.send_conference_callback(now, sid);
+        self.conferences.settle(sid);
+    }
+
+    fn put_conference(&mut self, sid: ConferenceSid) {
+        let Some(live) = self.conferences.get(sid) else { return };
+        let record = Arc::new(records::conference(&live.machine));
+        self.commit(None, store::Change::PutConference(record));
+    }
+
+    fn leg_of(&self, sid: CallSid) -> Option<LegId> {
+        let leg = self.calls.get(&sid)?.leg.as_ref()?;
+        leg.is_up().then_some(leg.place.leg)
+    }
+
+    /// Tells every core of a room which cores it spans.
+    fn span_room(&mut self, sid: ConferenceSid, cores: CoreSet) {
+        let Some(room) = self.conferences.get(sid).map(|live| live.room) else { return };
+        for core in cores.iter() {
+            let command = MediaCommand::Room { core, room, command: RoomCommand::Span { cores } };
+            self.push(Effect::Media { core, command });
+        }
+    }
+
+    fn order_member(&mut self, sid: CallSid, role: Role) {
+        let voice = match role.voice {
+            Voice::Nobody => MediaVoice::Nobody,
+            Voice::Room => MediaVoice::Room,
+            // A coach whose member has no media is heard by nobody.
+            Voice::Member(coached) => {
+                self.leg_of(coached).map_or(MediaVoice::Nobody, MediaVoice::Member)
+            }
+        };
+        let member = Member { voice, hears: role.hears, playout: role.playout };
+        self.media(sid, |leg| MediaCommand::SetMember { leg, member });
+    }
+
+    fn part_member(&mut self, sid: ConferenceSid, call: CallSid) {
+        let room = self.conferences.get(sid).map(|live| live.room);
+        // A leg that stops has left the room with that.
+        self.media(call, |leg| MediaCommand::Join { leg, joined: Joined::Nobody });
+        let left = self.conferences.remove_member(sid, call);
+        let Some(((core, others), room)) = left.zip(room) else { return };
+        let command = MediaCommand::Room { core, room, command: RoomCommand::Close };
+        self.push(Effect::Media { core, command });
+        self.span_room(sid, others);
+    }
+
+    fn beep(&mut self, sid: ConferenceSid) {
+        let Some(live) = self.conferences.get(sid) else { return };
+        let (room, cores) = (live.room, live.spans());
+        for core in cores.iter() {
+            let prompt = Arc::clone(&self.settings.beep);
+            let command = RoomCommand::Play { play: BEEP, prompt, repeat: 1 };
+            let command = MediaCommand::Room { core, room, command };
+            self.push(Effect::Media { core, command });
+        }
+    }
+
+    /// Sends the next status callback of a conference, if none waits for its answer.
+    fn send_conference_callback(&mut self, now: Now, sid: ConferenceSid) {
+        loop {
+            let Some(live) = self.conferences.get_mut(sid) else { return };
+            let Some((webhook, _)) = live.machine.terms.callback.clone() else { return };
+            let account = live.machine.account;
+            let Some((call, form)) = live.next_callback() else { return };
+            match WebUrl::parse(&webhook.url) {
+                Ok(url) => {
+                    let request = self.conference_request(call, account, webhook, url, form);
+                    return self.send_for_conference(now, sid, request);
+                }
+                Err(fault) => self.warn(now, call, fault.code, fault.sentence),
+            }
+        }
+    }
+
+    fn conference_request(
+        &mut self,
+        call: CallSid,
+        account: shared::AccountSid,
+        webhook: call::Webhook,
+        url: WebUrl,
+        form: Form,
+    ) -> HttpRequest {
+        HttpRequest {
+            id: self.conferences.new_request(),
+            kind: HttpKind::StatusCallback,
+            account,
+            call,
+            method: webhook.method,
+            url,
+            standard: form,
+            extra: Form::new(),
+            idempotency_token: self.random.uuid(),
+        }
+    }
+
+    fn send_for_conference(&mut self, now: Now, sid: ConferenceSid, request: HttpRequest) {
+        let (id, call, account) = (request.id, request.call, request.account);
+        let url = request.url.wire(None);
+        let method = request.method;
+        self.note(now, call, Kind::Webhook, format_args!("-> {} {url}", method.name()));
+        let parameters = request.standard.iter();
+        let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let kept = Request { method, url, parameters: parameters.collect() };
+        // An account is closed, never deleted, so the owner of a conference is always there.
+        let Some(owner) = self.snapshot.account(account) else { return };
+        let auth_token = owner.auth_token.clone();
+        if let Some(live) = self.conferences.get_mut(sid) {
+            live.sent(id, call, kept);
+        }
+        self.push(Effect::Http { call, account, auth_token, request: Box::new(request) });
+    }
+
+    /// The answer to a callback of a conference: the exchange is kept, a failure becomes a warning, and the
+    /// next callback leaves. Returns the answer where the request is of no conference.
+    pub(crate) fn on_conference_http(
+        &mut self,
+        now: Now,
+        id: call::HttpId,
+        result: Result<call::HttpAnswer, call::HttpFailure>,
+    ) -> Option<Result<call::HttpAnswer, call::HttpFailure>> {
+        let Some((sid, call, request)) = self.conferences.take_request(id) else {
+            return Some(result);
+        };
+        let account = self.conferences.get(sid).map(|live| live.machine.account);
+        let (origin, random) = (self.settings.origin, self.random.number());
+        if let Some(account) = account {
+            let of = records::ExchangeOf { account, call, unix_ms: now.unix_ms, origin, random };
+            let exchange = records::exchange(of, request, &result);
+            self.commit(None, store::Change::AddExchange(exchange));
+        }
+        match result {
+            Ok(answer) if (200..300).contains(&answer.status) => {}
+            Ok(answer) => {
+                let sentence = format!("a callback was answered with status {}", answer.status);
+                self.warn(now, call, shared::Code::HTTP_RETRIEVAL, sentence);
+            }
+            Err(failure) => self.warn(now, call, failure.code, failure.sentence),
+        }
+        self.settle_conference(now, sid);
+        None
+    }
+}
+
+/// All beeps of a room have this name: none of them is ever stopped.
+const BEEP: PlayId = PlayId(0);

@@ -1,0 +1,185 @@
+//! Conferences that are live, or whose last callbacks are under way.
+//!
+//! The machine of a conference knows calls; this is what Control keeps beside it: the room on the cores, the
+//! core of each member, and the status callbacks. Callbacks of one conference leave one after the other, so
+//! that they arrive in their order; a slow application delays its own conference only.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use call::conference::Conference;
+use call::{Form, HttpId};
+use shared::{AccountSid, CallSid, ConferenceSid, CoreId, CoreSet, RoomId, limits};
+use store::ConferenceStatus;
+
+use super::live_call::Request;
+
+/// One conference.
+#[derive(Debug)]
+pub(crate) struct LiveConference {
+    pub machine: Conference,
+    /// Its room on the cores.
+    pub room: RoomId,
+    /// The core of each member's leg.
+    cores: BTreeMap<CallSid, CoreId>,
+    callbacks: VecDeque<(CallSid, Form)>,
+    /// The callback that waits for its answer, with the call that carries it.
+    under_way: Option<(HttpId, CallSid, Request)>,
+}
+
+/// All conferences, by SID, by name and by member.
+#[derive(Debug, Default)]
+pub(crate) struct Conferences {
+    all: BTreeMap<ConferenceSid, LiveConference>,
+    /// Those that are not completed.
+    names: BTreeMap<(AccountSid, String), ConferenceSid>,
+    members: BTreeMap<CallSid, ConferenceSid>,
+    last_room: u32,
+    last_request: u32,
+}
+
+/// Requests of conferences are numbered apart from those of the call that carries them: no call makes 2^30.
+const FIRST_REQUEST: u32 = 0xC000_0000;
+
+impl Conferences {
+    /// The conference of this name that is not completed.
+    pub fn named(&self, account: AccountSid, name: &str) -> Option<ConferenceSid> {
+        // A borrowed key would need a second map; names are short.
+        self.names.get(&(account, name.to_owned())).copied()
+    }
+
+    pub fn get(&self, sid: ConferenceSid) -> Option<&LiveConference> {
+        self.all.get(&sid)
+    }
+
+    pub fn get_mut(&mut self, sid: ConferenceSid) -> Option<&mut LiveConference> {
+        self.all.get_mut(&sid)
+    }
+
+    /// The conference that a call is a member of.
+    pub fn of_call(&self, call: CallSid) -> Option<ConferenceSid> {
+        self.members.get(&call).copied()
+    }
+
+    /// A new conference, with a room that no core knows yet.
+    pub fn add(&mut self, machine: Conference) -> ConferenceSid {
+        let sid = machine.sid;
+        self.last_room += 1;
+        let former = self.names.insert((machine.account, machine.name.clone()), sid);
+        debug_assert!(former.is_none(), "a name has one conference that is not completed");
+        let live = LiveConference {
+            machine,
+            room: RoomId(self.last_room),
+            cores: BTreeMap::new(),
+            callbacks: VecDeque::new(),
+            under_way: None,
+        };
+        self.all.insert(sid, live);
+        sid
+    }
+
+    /// A call is a member from now on. Returns the cores of the room, if it spans one more.
+    pub fn add_member(
+        &mut self,
+        sid: ConferenceSid,
+        call: CallSid,
+        core: CoreId,
+    ) -> Option<CoreSet> {
+        let live = self.all.get_mut(&sid)?;
+        let is_new = !live.spans().contains(core);
+        live.cores.insert(call, core);
+        let former = self.members.insert(call, sid);
+        debug_assert!(former.is_none(), "a call is in one conference");
+        is_new.then(|| live.spans())
+    }
+
+    /// A call is a member no longer. Returns the core that the room leaves, with those that it spans then.
+    pub fn remove_member(
+        &mut self,
+        sid: ConferenceSid,
+        call: CallSid,
+    ) -> Option<(CoreId, CoreSet)> {
+        self.members.remove(&call);
+        let live = self.all.get_mut(&sid)?;
+        let core = live.cores.remove(&call)?;
+        let left = live.spans();
+        (!left.contains(core)).then_some((core, left))
+    }
+
+    /// The number of a new request.
+    pub const fn new_request(&mut self) -> HttpId {
+        self.last_request = self.last_request.wrapping_add(1) & !FIRST_REQUEST;
+        HttpId(FIRST_REQUEST | self.last_request)
+    }
+
+    /// The conference that waits for the answer to a request, with the request.
+    pub fn take_request(&mut self, id: HttpId) -> Option<(ConferenceSid, CallSid, Request)> {
+        if id.0 < FIRST_REQUEST {
+            return None;
+        }
+        let (sid, live) = self.all.iter_mut().find(|(_, live)| {
+            live.under_way.as_ref().is_some_and(|(request, ..)| *request == id)
+        })?;
+        let (_, call, request) = live.under_way.take()?;
+        Some((*sid, call, request))
+    }
+
+    /// Drops a name when its conference is completed, and the conference when no callback is left.
+    pub fn settle(&mut self, sid: ConferenceSid) {
+        let Some(live) = self.all.get(&sid) else { return };
+        if live.machine.status() != ConferenceStatus::Completed {
+            return;
+        }
+        let key = (live.machine.account, live.machine.name.clone());
+        // Another conference may have taken the name since.
+        if self.names.get(&key) == Some(&sid) {
+            self.names.remove(&key);
+        }
+        if live.callbacks.is_empty() && live.under_way.is_none() {
+            self.all.remove(&sid);
+        }
+    }
+
+    /// Compares members, conferences and names.
+    ///
+    /// # Panics
+    /// When they disagree.
+    pub fn assert_consistent(&self) {
+        for (call, sid) in &self.members {
+            let live = self.all.get(sid).expect("a member's conference is live");
+            assert!(live.machine.member(*call).is_some(), "{call} is in no conference");
+            assert!(live.cores.contains_key(call), "{call} has no core");
+        }
+        let members: usize = self.all.values().map(|live| live.machine.members().count()).sum();
+        assert_eq!(members, self.members.len(), "members of conferences and their index");
+        for ((account, name), sid) in &self.names {
+            let machine = &self.all.get(sid).expect("a name leads to a conference").machine;
+            assert_eq!((machine.account, &machine.name), (*account, name));
+        }
+    }
+}
+
+impl LiveConference {
+    /// The cores that have a member.
+    pub fn spans(&self) -> CoreSet {
+        self.cores.values().copied().collect()
+    }
+
+    /// Queues a callback; drops the oldest one when too many wait.
+    pub fn queue_callback(&mut self, call: CallSid, form: Form) {
+        if self.callbacks.len() >= limits::CONFERENCE_CALLBACKS_MAX {
+            self.callbacks.pop_front();
+        }
+        self.callbacks.push_back((call, form));
+    }
+
+    /// The next callback, when none waits for its answer.
+    pub fn next_callback(&mut self) -> Option<(CallSid, Form)> {
+        self.under_way.is_none().then(|| self.callbacks.pop_front())?
+    }
+
+    /// A callback has left.
+    pub fn sent(&mut self, id: HttpId, call: CallSid, request: Request) {
+        debug_assert!(self.under_way.is_none(), "one callback at a time");
+        self.under_way = Some((id, call, request));
+    }
+}
