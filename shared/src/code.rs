@@ -133,6 +133,8 @@ codes! {
     REFER_WITHOUT_URL = 13802, "A REFER arrived and the Dial has no referUrl.";
     REJECT_REASON = 13810, "Reject: invalid reason.";
     PAUSE_LENGTH = 13910, "Pause: invalid length.";
+    CONFERENCE_FULL = 16020, "The conference has its most participants.";
+    CONFERENCE_GONE = 16022, "The conference has ended.";
     PARTICIPANT_LABEL_TAKEN = 16025, "The conference has a member with this label.";
     RECORDING_TOO_SHORT = 16101, "The recording holds no audio.";
     RECORDINGS_CONCURRENT = 16108, "Several recordings of the call run at once.";

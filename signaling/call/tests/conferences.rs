@@ -112,7 +112,7 @@ fn the_time_limit_ends_the_stay() {
 #[test]
 fn a_refusal_is_told_and_the_call_goes_on() {
     let (mut story, _) = Story::with("<Dial><Conference>ops</Conference></Dial><Say>on</Say>");
-    let (code, sentence) = (Some(Code::PARTICIPANT_LABEL_TAKEN), "taken".to_owned());
+    let (code, sentence) = (Code::PARTICIPANT_LABEL_TAKEN, "taken".to_owned());
     let words = tell(&mut story, ConferenceInput::Refused { code, sentence });
     assert_eq!(words, ["a: notify 16025", "a: load say on"]);
 }

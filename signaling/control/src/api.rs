@@ -87,16 +87,28 @@ impl Control {
                     let (setup, record) = *created;
                     // The response leaves before the call starts: the client knows the SID before
                     // the first webhook can name it.
-                    self.reply(token, Ok(Reply::Call(Arc::clone(&record))));
+                    let reply = self.created(setup.sid, &record);
+                    self.reply(token, Ok(reply));
                     self.insert_call(now, setup, record, Session::None);
                 }
                 Outcome::Conflict(_) | Outcome::Unavailable => {
+                    self.expected_call_over(now, created.0.sid, call::CallStatus::Failed);
                     self.reply(token, Err(WriteError::unavailable()));
                 }
             },
             Some(Waiting::Registered(registered)) => {
                 self.on_registered(now, *registered, outcome);
             }
+        }
+    }
+
+    /// The answer to the request that placed a call: the call, or the participant that it will be.
+    fn created(&self, sid: CallSid, record: &Arc<store::CallRecord>) -> Reply {
+        let conference = self.conferences.expecting(sid);
+        let participant = conference.and_then(|conference| self.participant(conference, sid));
+        match participant {
+            Some(participant) => Reply::Participant(Box::new(participant)),
+            None => Reply::Call(Arc::clone(record)),
         }
     }
 
@@ -114,36 +126,49 @@ impl Control {
     }
 
     fn create_call(&mut self, now: Now, token: ApiToken, create: CreateCall) {
+        match self.admit_created(now, create) {
+            Ok(setup) => self.commit_created(now, token, setup),
+            Err(error) => self.reply(token, Err(error)),
+        }
+    }
+
+    /// Whether a call may be placed by REST, and its set-up.
+    pub(crate) fn admit_created(
+        &mut self,
+        now: Now,
+        create: CreateCall,
+    ) -> Result<CallSetup, WriteError> {
         if self.draining {
             let sentence = "The gateway is shutting down and takes no new calls.";
-            return self.reply(token, Err(WriteError::new(503, Code::UNAVAILABLE, sentence)));
+            return Err(WriteError::new(503, Code::UNAVAILABLE, sentence));
         }
         if self.overload.is_any() {
             let sentence = "The gateway is overloaded and takes no new calls. Try again.";
-            return self.reply(token, Err(WriteError::new(503, Code::UNAVAILABLE, sentence)));
+            return Err(WriteError::new(503, Code::UNAVAILABLE, sentence));
         }
         if !self.snapshot.account_is_active(create.account) {
             let sentence = "The account is suspended or closed.";
-            return self
-                .reply(token, Err(WriteError::new(403, Code::ACCOUNT_NOT_ACTIVE, sentence)));
+            return Err(WriteError::new(403, Code::ACCOUNT_NOT_ACTIVE, sentence));
         }
         if !self.has_room_for_calls() || self.placement.room() <= self.legs_promised() {
             let sentence =
                 "All media legs are in use, or the limit on calls is reached. Try again.";
-            return self.reply(token, Err(WriteError::new(429, Code::TOO_MANY_REQUESTS, sentence)));
+            return Err(WriteError::new(429, Code::TOO_MANY_REQUESTS, sentence));
         }
         let account = create.account;
-        let setup = match self.outbound_setup(now, create) {
-            Ok(setup) => setup,
-            Err(error) => return self.reply(token, Err(error)),
-        };
+        let setup = self.outbound_setup(now, create)?;
         // The rate comes last: a request that is refused for another reason must not use up the
         // account's second.
         let rate = self.settings.api_calls_a_second;
         if !self.api_rate.take(now.mono, account, rate) {
             let sentence = "More than one call a second by the API (limits.profile is twilio).";
-            return self.reply(token, Err(WriteError::new(429, Code::TOO_MANY_REQUESTS, sentence)));
+            return Err(WriteError::new(429, Code::TOO_MANY_REQUESTS, sentence));
         }
+        Ok(setup)
+    }
+
+    /// Sends the record of a call to disk; the call starts when it is there.
+    pub(crate) fn commit_created(&mut self, now: Now, token: ApiToken, setup: CallSetup) {
         let record = Arc::new(records::call_record(&setup, now.unix_ms));
         let change = Change::PutCall(Arc::clone(&record));
         let waiting = Waiting::CallCreated { token, created: Box::new((setup, record)) };

@@ -85,7 +85,10 @@ impl Control {
             CallEffect::Status(change) => self.on_status(now, sid, change),
             CallEffect::Notify(notification) => self.on_notification(now, sid, *notification),
             CallEffect::Timeline(entry) => self.on_timeline(now, sid, entry),
-            CallEffect::Ended(end) => self.on_ended(sid, &end),
+            CallEffect::Ended(end) => {
+                self.on_ended(sid, &end);
+                self.expected_call_over(now, sid, end.status);
+            }
             CallEffect::Finished => self.entry_mut(sid, |entry| entry.finished = true),
         }
     }

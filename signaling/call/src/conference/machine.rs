@@ -7,8 +7,8 @@ use store::{ConferenceEnd, ConferenceStatus};
 
 use super::callback;
 use super::event::ConferenceEvent;
+use super::input::{ConferenceInput, Music};
 use super::member::{Entry, Member, MemberChange, Role, Terms};
-use super::{ConferenceInput, Music};
 use crate::form::Form;
 use crate::setup::Webhook;
 use crate::status::CallStatus;
@@ -53,6 +53,11 @@ pub enum ConferenceEffect {
         /// The parameters.
         form: Form,
     },
+    /// End a call that was to enter: the conference is over.
+    Drop {
+        /// The call.
+        call: CallSid,
+    },
     /// Begin the recording of the conference.
     Record {
         /// Whether silence is cut from its start and its end.
@@ -80,13 +85,15 @@ pub struct Conference {
     status: ConferenceStatus,
     ended: Option<(ConferenceEnd, Option<CallSid>)>,
     members: BTreeMap<CallSid, Member>,
+    /// Calls that REST placed for the conference and that have not entered.
+    expected: BTreeMap<CallSid, Member>,
     /// Numbers of events so far, sent or not.
     sequence: u32,
     effects: VecDeque<ConferenceEffect>,
 }
 
 impl Conference {
-    /// A conference without a member; the caller lets the first one enter at once.
+    /// A conference without a member; the caller lets the first one enter, or expects one, at once.
     pub fn new(now: Now, sid: ConferenceSid, entry: &Entry) -> Self {
         Self {
             sid,
@@ -98,6 +105,7 @@ impl Conference {
             status: ConferenceStatus::Init,
             ended: None,
             members: BTreeMap::new(),
+            expected: BTreeMap::new(),
             sequence: 0,
             effects: VecDeque::new(),
         }
@@ -123,9 +131,22 @@ impl Conference {
         self.members.get(&call)
     }
 
-    /// The member with a label.
+    /// Calls that REST placed for the conference and that have not entered.
+    pub fn expected(&self) -> impl Iterator<Item = &Member> {
+        self.expected.values()
+    }
+
+    /// The member, or expected member, of a call.
+    pub fn participant(&self, call: CallSid) -> Option<&Member> {
+        self.members.get(&call).or(self.expected.get(&call))
+    }
+
+    /// The member, or expected member, with a label.
     pub fn labelled(&self, label: &str) -> Option<&Member> {
-        self.members.values().find(|member| member.terms.label.as_deref() == Some(label))
+        self.members
+            .values()
+            .chain(self.expected.values())
+            .find(|member| member.terms.label.as_deref() == Some(label))
     }
 
     /// The next effect; `None` when all are taken.
@@ -136,48 +157,78 @@ impl Conference {
     /// Whether a call may enter.
     ///
     /// # Errors
-    /// The refusal for the call: a label that is taken (16025), an unknown member to coach (13240), or a full
-    /// room, for which the contract has no code.
-    pub fn admits(&self, entry: &Entry) -> Result<(), ConferenceInput> {
+    /// The refusal for the call: a full room (16020), a label that is taken (16025), or an unknown member to
+    /// coach (13240).
+    pub fn admits(&self, call: CallSid, entry: &Entry) -> Result<(), ConferenceInput> {
         let refuse = |code, sentence| Err(ConferenceInput::Refused { code, sentence });
-        if self.members.len() >= self.terms.max_participants as usize {
+        let is_other = |member: &Member| member.call != call;
+        let others = self.members.len() + self.expected.values().filter(|m| is_other(m)).count();
+        if others >= self.terms.max_participants as usize {
             let most = self.terms.max_participants;
-            return refuse(None, format!("the conference `{}` has its {most} members", self.name));
+            return refuse(
+                Code::CONFERENCE_FULL,
+                format!("the conference `{}` has its {most} members", self.name),
+            );
         }
         if let Some(label) = &entry.member.label
-            && self.labelled(label).is_some()
+            && self.labelled(label).is_some_and(is_other)
         {
             let sentence =
                 format!("the conference `{}` has a member labelled `{label}`", self.name);
-            return refuse(Some(Code::PARTICIPANT_LABEL_TAKEN), sentence);
+            return refuse(Code::PARTICIPANT_LABEL_TAKEN, sentence);
         }
         match entry.member.coach {
             Some(coached) if !self.members.contains_key(&coached) => {
                 let sentence = format!("{coached} is not in the conference `{}`", self.name);
-                refuse(Some(Code::CONFERENCE_COACH), sentence)
+                refuse(Code::CONFERENCE_COACH, sentence)
             }
             _ => Ok(()),
+        }
+    }
+
+    /// REST places a call that [`Self::admits`] accepts and that will enter when it is answered.
+    pub fn expect(&mut self, now: Now, call: CallSid, entry: Entry) {
+        if self.members.is_empty() && self.expected.is_empty() {
+            self.effects.push_back(ConferenceEffect::Changed);
+        }
+        self.expected.insert(call, Member::new(now, call, entry.member));
+    }
+
+    /// An expected call ended without entering.
+    pub fn forget(&mut self, now: Now, call: CallSid, status: CallStatus) {
+        let Some(member) = self.expected.remove(&call) else { return };
+        let label = member.terms.label.clone();
+        self.event(now, ConferenceEvent::Leave, "participant-leave", call, |form| {
+            callback::member_parameters(&member, form);
+            form.push("ReasonParticipantLeft", "participant_add_failed");
+            form.push("ParticipantCallStatus", status.as_str());
+        });
+        if self.members.is_empty() && self.expected.is_empty() {
+            let ending = Some((call, label));
+            self.close(
+                now,
+                ConferenceEnd::LastParticipantLeft,
+                ending,
+                "moderator_ended_conference",
+            );
         }
     }
 
     /// A call that [`Self::admits`] accepts enters.
     pub fn enter(&mut self, now: Now, call: CallSid, entry: Entry) {
         debug_assert!(self.status != ConferenceStatus::Completed, "nobody enters after the end");
-        let (created_ms, updated_ms) = (now.unix_ms, now.unix_ms);
         let beeps = entry.member.beep.on_enter;
-        let member = Member {
-            call,
-            terms: entry.member,
-            held: false,
-            created_ms,
-            updated_ms,
-            ordered: None,
+        let is_first = self.members.is_empty() && self.expected.is_empty();
+        // REST may have changed an expected member since its call was placed.
+        let member = match self.expected.remove(&call) {
+            Some(expected) => Member { updated_ms: now.unix_ms, ..expected },
+            None => Member::new(now, call, entry.member),
         };
         self.members.insert(call, member);
         let begins = self.status == ConferenceStatus::Init
             && self.members.len() >= 2
             && self.members.values().any(|member| member.terms.start_on_enter);
-        if self.status == ConferenceStatus::Init && self.members.len() == 1 {
+        if is_first {
             self.effects.push_back(ConferenceEffect::Changed);
         }
         let waits = self.status == ConferenceStatus::Init && !begins;
@@ -215,7 +266,8 @@ impl Conference {
         let label = member.terms.label.clone();
         self.remove(now, call, departure_word(departure), status);
         let kicked = departure == Departure::Api;
-        let reason = match (moderates, self.members.is_empty(), kicked) {
+        let is_empty = self.members.is_empty() && self.expected.is_empty();
+        let reason = match (moderates, is_empty, kicked) {
             (true, _, false) => ConferenceEnd::EndingParticipantLeft,
             (true, _, true) => ConferenceEnd::EndingParticipantKicked,
             (false, true, false) => ConferenceEnd::LastParticipantLeft,
@@ -229,6 +281,22 @@ impl Conference {
             }
         };
         self.close(now, reason, Some((call, label)), "moderator_ended_conference");
+    }
+
+    /// REST removes a member: its stay is over.
+    pub fn kick(&mut self, now: Now, call: CallSid, status: CallStatus) {
+        if self.members.contains_key(&call) {
+            self.leave(now, call, Departure::Api, status);
+            self.tell(call, ConferenceInput::Left);
+        }
+    }
+
+    /// REST plays a document to every member.
+    pub fn announce(&mut self, announce: &Webhook) {
+        let members: Vec<CallSid> = self.members.keys().copied().collect();
+        for call in members {
+            self.tell(call, ConferenceInput::Announced(announce.clone()));
+        }
     }
 
     /// REST ends the conference.
@@ -250,6 +318,9 @@ impl Conference {
         for call in calls {
             self.remove(now, call, left, CallStatus::InProgress);
             self.tell(call, ConferenceInput::Left);
+        }
+        for call in std::mem::take(&mut self.expected).into_keys() {
+            self.effects.push_back(ConferenceEffect::Drop { call });
         }
         self.status = ConferenceStatus::Completed;
         self.ended = Some((reason, ending.as_ref().map(|(call, _)| *call)));
@@ -274,7 +345,13 @@ impl Conference {
 
     /// REST changes a member. Coaching is checked before.
     pub fn change(&mut self, now: Now, call: CallSid, change: MemberChange) {
-        let Some(member) = self.members.get_mut(&call) else { return };
+        let member = match self.members.get_mut(&call) {
+            Some(member) => member,
+            None => match self.expected.get_mut(&call) {
+                Some(member) => member,
+                None => return,
+            },
+        };
         member.updated_ms = now.unix_ms;
         let (was_muted, was_held) = (member.terms.muted, member.held);
         let before = (member.terms.end_on_exit, member.terms.beep, member.terms.coach);
@@ -298,6 +375,9 @@ impl Conference {
         }
         if is_modified {
             self.member_event(now, ConferenceEvent::Modify, "participant-modify", call, |_| {});
+        }
+        if let Some(wait) = change.wait {
+            self.tell(call, ConferenceInput::Waits(wait));
         }
         if let Some(announce) = change.announce {
             self.tell(call, ConferenceInput::Announced(announce));
@@ -537,18 +617,41 @@ mod tests {
         let code = |room: &Conference, change: fn(&mut Entry)| {
             let mut entry = entry();
             change(&mut entry);
-            match room.admits(&entry) {
+            match room.admits(BOSS, &entry) {
                 Err(ConferenceInput::Refused { code, .. }) => Err(code),
                 other => Ok(other),
             }
         };
         room.members.get_mut(&AGENT).expect("a member").terms.label = Some("agent".to_owned());
         let label = code(&room, |entry| entry.member.label = Some("agent".to_owned()));
-        assert_eq!(label, Err(Some(Code::PARTICIPANT_LABEL_TAKEN)));
+        assert_eq!(label, Err(Code::PARTICIPANT_LABEL_TAKEN));
         let coach = code(&room, |entry| entry.member.coach = Some(BOSS));
-        assert_eq!(coach, Err(Some(Code::CONFERENCE_COACH)));
+        assert_eq!(coach, Err(Code::CONFERENCE_COACH));
         room.terms.max_participants = 2;
-        assert_eq!(code(&room, |_| {}), Err(None));
+        assert_eq!(code(&room, |_| {}), Err(Code::CONFERENCE_FULL));
+    }
+
+    #[test]
+    fn a_call_that_rest_placed_counts_until_it_enters_or_fails() {
+        let mut room = room();
+        room.expect(Now::default(), AGENT, entry());
+        assert_eq!(words(&mut room), ["changed"]);
+        room.forget(Now::default(), AGENT, CallStatus::Busy);
+        assert_eq!(
+            words(&mut room),
+            [
+                "participant-leave 1 participant_add_failed",
+                "changed",
+                "conference-end 1 last-participant-left"
+            ]
+        );
+        let mut room = begun();
+        room.expect(Now::default(), BOSS, entry());
+        leave(&mut room, AGENT, Departure::HungUp);
+        leave(&mut room, CALLER, Departure::HungUp);
+        assert_eq!(room.status(), ConferenceStatus::InProgress, "one more is on its way");
+        room.end(Now::default());
+        assert!(words(&mut room).contains(&"drop 3".to_owned()));
     }
 
     #[test]
@@ -650,6 +753,7 @@ mod tests {
                 format!("{} {voice} {}", call.0, if role.hears { "hears" } else { "deaf" })
             }
             ConferenceEffect::Part { call } => format!("part {}", call.0),
+            ConferenceEffect::Drop { call } => format!("drop {}", call.0),
             ConferenceEffect::Beep => "beep".to_owned(),
             ConferenceEffect::Record { .. } => "record".to_owned(),
             ConferenceEffect::Changed => "changed".to_owned(),

@@ -1,8 +1,9 @@
 //! What a member of a conference is, and what follows from it for the room. Sans-IO.
 
-use shared::{AccountSid, CallSid, Playout};
+use shared::{AccountSid, CallSid, Now, Playout};
 
 use super::event::ConferenceEvent;
+use super::input::Music;
 use crate::setup::{RecordingCallback, Webhook};
 
 /// When the room hears a beep for a member.
@@ -124,6 +125,8 @@ pub struct MemberChange {
     pub hold: Option<(bool, Option<Webhook>)>,
     /// `AnnounceUrl`.
     pub announce: Option<Webhook>,
+    /// `WaitUrl`.
+    pub wait: Option<Music>,
     /// `EndConferenceOnExit`.
     pub end_on_exit: Option<bool>,
     /// `BeepOnExit`.
@@ -133,6 +136,12 @@ pub struct MemberChange {
 }
 
 impl Member {
+    /// A member that is there, or expected, from now on.
+    pub(super) fn new(now: Now, call: CallSid, terms: MemberTerms) -> Self {
+        let (created_ms, updated_ms) = (now.unix_ms, now.unix_ms);
+        Self { call, terms, held: false, created_ms, updated_ms, ordered: None }
+    }
+
     /// What it says and hears. `is_there` tells whether a call is in the conference.
     pub(super) fn role(&self, has_begun: bool, is_there: impl Fn(CallSid) -> bool) -> Role {
         let speaks = has_begun && !self.held && !self.terms.muted;

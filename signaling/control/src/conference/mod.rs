@@ -6,6 +6,7 @@
 //! joins it, and closed when the last one has left.
 
 mod api;
+mod participant;
 
 use std::sync::Arc;
 
@@ -13,10 +14,10 @@ use call::conference::{
     Conference, ConferenceEffect, ConferenceInput, Departure, Entry, Role, Voice,
 };
 use call::webhook::HttpRequest;
-use call::{CallInput, CallStatus, Form, HttpKind, WebUrl};
+use call::{ApiUpdate, CallInput, CallStatus, Form, HttpKind, WebUrl};
 use shared::{
-    CallSid, ConferenceSid, CoreId, CoreSet, Joined, LegId, MediaCommand, Member, Now, PlayId,
-    RoomCommand, RoomEvent, RoomId, Voice as MediaVoice,
+    CallSid, Code, ConferenceSid, CoreId, CoreSet, Joined, LegId, MediaCommand, Member, Now,
+    PlayId, RoomCommand, RoomEvent, RoomId, Voice as MediaVoice,
 };
 
 use crate::control::Control;
@@ -30,29 +31,27 @@ impl Control {
     pub(crate) fn enter_conference(&mut self, now: Now, sid: CallSid, entry: Entry) {
         let Some(leg) = self.leg_of(sid) else {
             let sentence = "the call has no media that could enter a conference".to_owned();
-            let input = ConferenceInput::Refused { code: None, sentence };
+            let input = ConferenceInput::Refused { code: Code::INTERNAL, sentence };
             return self.tell(sid, CallInput::Conference(input));
         };
         debug_assert!(self.conferences.of_call(sid).is_none(), "a call is in one conference");
         let conference = match self.conferences.named(entry.account, &entry.name) {
             Some(conference) => {
                 let live = self.conferences.get(conference);
-                if let Some(Err(refusal)) = live.map(|live| live.machine.admits(&entry)) {
+                if let Some(Err(refusal)) = live.map(|live| live.machine.admits(sid, &entry)) {
                     return self.tell(sid, CallInput::Conference(refusal));
                 }
                 conference
             }
             None => {
-                let random = self.random.number();
-                let origin = self.settings.origin;
-                let conference = ConferenceSid::mint(now.unix_ms, origin, random);
-                let machine = Conference::new(now, conference, &entry);
-                if let Err(refusal) = machine.admits(&entry) {
+                let machine = self.new_conference(now, &entry);
+                if let Err(refusal) = machine.admits(sid, &entry) {
                     return self.tell(sid, CallInput::Conference(refusal));
                 }
                 self.conferences.add(machine)
             }
         };
+        self.conferences.expect_no_more(sid);
         if let Some(cores) = self.conferences.add_member(conference, sid, leg.core) {
             self.span_room(conference, cores);
         }
@@ -60,6 +59,19 @@ impl Control {
         let joined = Joined::Room(live.room);
         live.machine.enter(now, sid, entry);
         self.push(Effect::Media { core: leg.core, command: MediaCommand::Join { leg, joined } });
+        self.settle_conference(now, conference);
+    }
+
+    fn new_conference(&mut self, now: Now, entry: &Entry) -> Conference {
+        let (origin, random) = (self.settings.origin, self.random.number());
+        Conference::new(now, ConferenceSid::mint(now.unix_ms, origin, random), entry)
+    }
+
+    /// A call that a conference expects is over, or will not be made.
+    pub(crate) fn expected_call_over(&mut self, now: Now, sid: CallSid, status: CallStatus) {
+        let Some(conference) = self.conferences.expect_no_more(sid) else { return };
+        let Some(live) = self.conferences.get_mut(conference) else { return };
+        live.machine.forget(now, sid, status);
         self.settle_conference(now, conference);
     }
 
@@ -120,6 +132,10 @@ impl Control {
                 }
                 ConferenceEffect::Order { call, role } => self.order_member(call, role),
                 ConferenceEffect::Part { call } => self.part_member(sid, call),
+                ConferenceEffect::Drop { call } => {
+                    self.conferences.expect_no_more(call);
+                    self.tell(call, CallInput::Api(ApiUpdate::Complete));
+                }
                 ConferenceEffect::Beep => self.beep(sid),
                 ConferenceEffect::Callback { call, form } => {
                     if let Some(live) = self.conferences.get_mut(sid) {
@@ -266,7 +282,7 @@ impl Control {
             Ok(answer) if (200..300).contains(&answer.status) => {}
             Ok(answer) => {
                 let sentence = format!("a callback was answered with status {}", answer.status);
-                self.warn(now, call, shared::Code::HTTP_RETRIEVAL, sentence);
+                self.warn(now, call, Code::HTTP_RETRIEVAL, sentence);
             }
             Err(failure) => self.warn(now, call, failure.code, failure.sentence),
         }

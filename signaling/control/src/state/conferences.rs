@@ -33,6 +33,8 @@ pub(crate) struct Conferences {
     /// Those that are not completed.
     names: BTreeMap<(AccountSid, String), ConferenceSid>,
     members: BTreeMap<CallSid, ConferenceSid>,
+    /// Calls that REST placed for a conference and that have not entered.
+    expected: BTreeMap<CallSid, ConferenceSid>,
     last_room: u32,
     last_request: u32,
 }
@@ -58,6 +60,21 @@ impl Conferences {
     /// The conference that a call is a member of.
     pub fn of_call(&self, call: CallSid) -> Option<ConferenceSid> {
         self.members.get(&call).copied()
+    }
+
+    /// The conference that expects a call.
+    pub fn expecting(&self, call: CallSid) -> Option<ConferenceSid> {
+        self.expected.get(&call).copied()
+    }
+
+    /// REST has placed a call for a conference.
+    pub fn expect(&mut self, sid: ConferenceSid, call: CallSid) {
+        self.expected.insert(call, sid);
+    }
+
+    /// The call has entered, or never will.
+    pub fn expect_no_more(&mut self, call: CallSid) -> Option<ConferenceSid> {
+        self.expected.remove(&call)
     }
 
     /// A new conference, with a room that no core knows yet.
@@ -151,6 +168,10 @@ impl Conferences {
         }
         let members: usize = self.all.values().map(|live| live.machine.members().count()).sum();
         assert_eq!(members, self.members.len(), "members of conferences and their index");
+        for (call, sid) in &self.expected {
+            let live = self.all.get(sid).expect("an expected call's conference is live");
+            assert!(live.machine.expected().any(|member| member.call == *call), "{call}");
+        }
         for ((account, name), sid) in &self.names {
             let machine = &self.all.get(sid).expect("a name leads to a conference").machine;
             assert_eq!((machine.account, &machine.name), (*account, name));

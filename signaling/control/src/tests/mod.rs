@@ -2,6 +2,7 @@
 
 mod admission;
 mod calls;
+mod conferences;
 mod descriptions;
 mod explain;
 mod hops;

@@ -182,6 +182,7 @@ pub struct Rig {
     pub resolves: Vec<(SessionId, ResolveTarget)>,
     pub records: Vec<CallRecord>,
     pub recordings: Vec<RecordingRecord>,
+    pub conferences: Vec<store::ConferenceRecord>,
     pub notifications: Vec<NotificationRecord>,
     pub timelines: Vec<String>,
     pub refused: Vec<&'static str>,
@@ -223,6 +224,7 @@ impl Rig {
             resolves: Vec::new(),
             records: Vec::new(),
             recordings: Vec::new(),
+            conferences: Vec::new(),
             notifications: Vec::new(),
             timelines: Vec::new(),
             refused: Vec::new(),
@@ -574,6 +576,7 @@ impl Rig {
         match change {
             Change::PutCall(record) => self.records.push((*record).clone()),
             Change::PutRecording(record) => self.recordings.push((*record).clone()),
+            Change::PutConference(record) => self.conferences.push((*record).clone()),
             Change::PutTimeline(record) => self.timelines.push(record.json.clone()),
             Change::AddNotification(record) => self.notifications.push((*record).clone()),
             Change::ChangeBindings(changes) => {

@@ -148,14 +148,18 @@ impl Call {
                 }
             }
             ConferenceInput::Refused { code, sentence } => {
-                match code {
-                    Some(code) => self.notify(Finding::error(code, &*sentence), None),
-                    None => self.timeline("error", &sentence),
-                }
+                self.notify(Finding::error(code, &*sentence), None);
                 return self.conference_over(now, conferring, "failed");
             }
             ConferenceInput::Started => {
                 conferring.stop(self, |purpose| *purpose == Purpose::Waiting)
+            }
+            ConferenceInput::Waits(music) => {
+                let waits = matches!(conferring.script, Some((Purpose::Waiting, _)));
+                conferring.music = music.clone();
+                if waits && let Err(finding) = conferring.run(self, Purpose::Waiting, &music) {
+                    return self.cannot_wait(now, conferring, finding);
+                }
             }
             ConferenceInput::Held(music) => {
                 conferring.hold = Some(music);
