@@ -40,7 +40,7 @@ enum Command {
 /// `load bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArguments {
-    /// The short form: fewer and shorter rounds, about a minute and a half once everything is built
+    /// The short form: fewer and shorter rounds, about three minutes once everything is built
     #[arg(long)]
     quick: bool,
     /// Run only this part; may be given more than once
