@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use crate::ids::{CoreId, LegId, PlayId, TapId};
-use crate::playback::{CommandRefusal, PlayEnd, Prompt, TapEnd, TapLimits};
+use crate::playback::{CommandRefusal, PlayEnd, Prompt, TapEnd, TapLimits, TapPause};
 use crate::sink::Sink;
 
 /// Who hears the voice of a member.
@@ -135,12 +135,12 @@ pub enum RoomCommand {
         /// Conditions that end it without a command.
         limits: TapLimits,
     },
-    /// Pause or resume a tap: paused time gives no frames.
+    /// Pause or resume a tap.
     PauseTap {
         /// The tap.
         tap: TapId,
-        /// Whether it is paused from now on.
-        paused: bool,
+        /// What the sink gets from now on; `None` resumes the tap.
+        pause: Option<TapPause>,
     },
     /// End a tap. Answered by [`RoomEvent::TapEnded`] unless it had ended.
     StopTap {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use call::conference::Conference;
 use call::{CallDirection, CallSetup, CallStatus, FinalRecord, Notification, RecordingOutcome};
@@ -12,6 +13,7 @@ use store::{
     NotificationRecord, RecordingRecord, RecordingSource, RecordingStatus,
 };
 
+use crate::input::{RecordingFailure, RecordingFile};
 use crate::state::leg::Recording;
 use crate::state::live_call::{LiveCall, Request};
 use crate::state::timeline::{Kind, Timeline};
@@ -260,6 +262,20 @@ pub(crate) fn recording_settled(
     record.bytes = bytes;
     record.updated_ms = unix_ms;
     record
+}
+
+/// The outcome of a recording by what the recorder says, with the bytes of the file.
+pub(crate) fn recording_outcome(
+    result: Result<RecordingFile, RecordingFailure>,
+) -> (RecordingOutcome, Option<u64>) {
+    match result {
+        Ok(file) if file.empty => (RecordingOutcome::Absent, None),
+        Ok(file) => {
+            let seconds = Duration::from_millis(file.duration_ms).as_secs_f64().round();
+            (RecordingOutcome::Completed { duration_s: seconds as u32 }, Some(file.bytes))
+        }
+        Err(failure) => (RecordingOutcome::Failed { sentence: failure.sentence }, None),
+    }
 }
 
 /// Owner, time and id of an exchange.

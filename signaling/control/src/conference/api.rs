@@ -206,12 +206,13 @@ impl Control {
 
     fn update_conference_recording(
         &mut self,
-        _: Now,
-        _: AccountSid,
-        _: (ConferenceSid, Option<RecordingSid>),
-        _: RecordingAction,
+        now: Now,
+        account: AccountSid,
+        (conference, recording): (ConferenceSid, Option<RecordingSid>),
+        action: RecordingAction,
     ) -> Replied {
-        Err(WriteError::not_found())
+        let sid = self.live_conference(account, &ConferenceName::Sid(conference))?;
+        self.change_conference_recording(now, sid, recording, action)
     }
 
     /// The conference of a path, if it is not completed and belongs to the account.

@@ -7,6 +7,7 @@
 
 mod api;
 mod participant;
+mod recording;
 
 use std::sync::Arc;
 
@@ -14,10 +15,10 @@ use call::conference::{
     Conference, ConferenceEffect, ConferenceInput, Departure, Entry, Role, Voice,
 };
 use call::webhook::HttpRequest;
-use call::{ApiUpdate, CallInput, CallStatus, Form, HttpKind, WebUrl};
+use call::{ApiUpdate, CallInput, CallStatus, Form, HttpKind, HttpMethod, WebUrl};
 use shared::{
-    CallSid, Code, ConferenceSid, CoreId, CoreSet, Joined, LegId, MediaCommand, Member, Now,
-    PlayId, RoomCommand, RoomEvent, RoomId, Voice as MediaVoice,
+    AccountSid, CallSid, Code, ConferenceSid, CoreId, CoreSet, Joined, LegId, MediaCommand, Member,
+    Now, PlayId, RoomCommand, RoomEvent, RoomId, Voice as MediaVoice,
 };
 
 use crate::control::Control;
@@ -112,7 +113,7 @@ impl Control {
         match event {
             // Prompts come back to be dropped here (ARCHITECTURE.md, I2).
             RoomEvent::PlayEnded { prompt, .. } => drop(prompt),
-            RoomEvent::TapEnded { .. } => {}
+            RoomEvent::TapEnded { tap, cause } => self.on_room_tap_ended(tap, cause),
             RoomEvent::Refused { reason } => {
                 let reason = reason.sentence();
                 let sentence =
@@ -139,11 +140,17 @@ impl Control {
                 ConferenceEffect::Beep => self.beep(sid),
                 ConferenceEffect::Callback { call, form } => {
                     if let Some(live) = self.conferences.get_mut(sid) {
-                        live.queue_callback(call, form);
+                        live.queue_callback(call, HttpKind::StatusCallback, form);
                     }
                 }
-                ConferenceEffect::Record { .. } => {}
-                ConferenceEffect::Changed => self.put_conference(sid),
+                ConferenceEffect::Record { trim } => self.record_conference(now, sid, trim),
+                ConferenceEffect::Changed => {
+                    self.put_conference(sid);
+                    let live = self.conferences.get(sid);
+                    if live.is_some_and(|live| live.machine.ended().is_some()) {
+                        self.end_conference_recording(sid);
+                    }
+                }
             }
         }
         self.send_conference_callback(now, sid);
@@ -162,7 +169,7 @@ impl Control {
     }
 
     /// Tells every core of a room which cores it spans.
-    fn span_room(&mut self, sid: ConferenceSid, cores: CoreSet) {
+    pub(super) fn span_room(&mut self, sid: ConferenceSid, cores: CoreSet) {
         let Some(room) = self.conferences.get(sid).map(|live| live.room) else { return };
         for core in cores.iter() {
             let command = MediaCommand::Room { core, room, command: RoomCommand::Span { cores } };
@@ -209,12 +216,20 @@ impl Control {
     fn send_conference_callback(&mut self, now: Now, sid: ConferenceSid) {
         loop {
             let Some(live) = self.conferences.get_mut(sid) else { return };
-            let Some((webhook, _)) = live.machine.terms.callback.clone() else { return };
             let account = live.machine.account;
-            let Some((call, form)) = live.next_callback() else { return };
+            let Some((call, kind, form)) = live.next_callback() else { return };
+            let terms = &live.machine.terms;
+            let webhook = match kind {
+                HttpKind::RecordingCallback => {
+                    terms.recording_callback.as_ref().map(|callback| callback.webhook.clone())
+                }
+                _ => terms.callback.as_ref().map(|(webhook, _)| webhook.clone()),
+            };
+            let Some(webhook) = webhook else { continue };
             match WebUrl::parse(&webhook.url) {
                 Ok(url) => {
-                    let request = self.conference_request(call, account, webhook, url, form);
+                    let of = (call, account, kind);
+                    let request = self.conference_request(of, webhook.method, url, form);
                     return self.send_for_conference(now, sid, request);
                 }
                 Err(fault) => self.warn(now, call, fault.code, fault.sentence),
@@ -224,18 +239,17 @@ impl Control {
 
     fn conference_request(
         &mut self,
-        call: CallSid,
-        account: shared::AccountSid,
-        webhook: call::Webhook,
+        (call, account, kind): (CallSid, AccountSid, HttpKind),
+        method: HttpMethod,
         url: WebUrl,
         form: Form,
     ) -> HttpRequest {
         HttpRequest {
             id: self.conferences.new_request(),
-            kind: HttpKind::StatusCallback,
+            kind,
             account,
             call,
-            method: webhook.method,
+            method,
             url,
             standard: form,
             extra: Form::new(),

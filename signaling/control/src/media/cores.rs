@@ -25,6 +25,7 @@ impl Control {
                 self.lose_leg(now, sid, sentence);
             }
         }
+        self.lose_room_taps(core);
         self.observe_core(sentence);
     }
 
@@ -50,6 +51,7 @@ impl Control {
                 self.fail(now, sid, sentence);
             }
         }
+        self.lose_room_taps(core);
         self.observe_core(sentence);
     }
 

@@ -4,8 +4,6 @@
 //! and the recorder's, that the file is settled (the application gets its callback). A core that refuses the
 //! tap or is lost sends no last frame; `DiscardRecording` then makes the recorder settle what it has.
 
-use std::time::Duration;
-
 use call::{CallInput, RecordingEnd, RecordingOutcome, RecordingPlan, RecordingTrack};
 use shared::ids::TapId;
 use shared::media::{TapEnd, TapLimits, TapPause, TapTracks};
@@ -120,15 +118,12 @@ impl Control {
         tap: TapId,
         result: Result<RecordingFile, RecordingFailure>,
     ) {
+        let Some(result) = self.on_room_recording_done(now, tap, result) else { return };
         let Some((sid, recording)) = self.recording_of(tap) else { return };
         self.links.remove_tap(tap);
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         let Some(begun) = entry.recordings.get(&recording) else { return };
-        let (outcome, bytes) = match result {
-            Ok(file) if file.empty => (RecordingOutcome::Absent, None),
-            Ok(file) => (completed(file.duration_ms), Some(file.bytes)),
-            Err(failure) => (RecordingOutcome::Failed { sentence: failure.sentence }, None),
-        };
+        let (outcome, bytes) = records::recording_outcome(result);
         let record = records::recording(entry, begun);
         // The row is made anew from the plan, so no copy of it waits in memory for the length of
         // the recording.
@@ -147,9 +142,4 @@ impl Control {
         let (recording, _) = entry.recordings.iter().find(|(_, begun)| begun.tap == tap)?;
         Some((sid, *recording))
     }
-}
-
-fn completed(duration_ms: u64) -> RecordingOutcome {
-    let seconds = Duration::from_millis(duration_ms).as_secs_f64().round();
-    RecordingOutcome::Completed { duration_s: seconds as u32 }
 }

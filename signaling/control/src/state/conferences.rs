@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use call::conference::Conference;
-use call::{Form, HttpId};
+use call::{Form, HttpId, HttpKind};
+use shared::ids::TapId;
 use shared::{AccountSid, CallSid, ConferenceSid, CoreId, CoreSet, RoomId, limits};
-use store::ConferenceStatus;
+use store::{ConferenceStatus, RecordingRecord};
 
 use super::live_call::Request;
 
@@ -21,9 +22,24 @@ pub(crate) struct LiveConference {
     pub room: RoomId,
     /// The core of each member's leg.
     cores: BTreeMap<CallSid, CoreId>,
-    callbacks: VecDeque<(CallSid, Form)>,
+    /// Its recording, until the file is settled.
+    pub recording: Option<RoomRecording>,
+    /// The settled recording.
+    pub settled: Option<RecordingRecord>,
+    callbacks: VecDeque<(CallSid, HttpKind, Form)>,
     /// The callback that waits for its answer, with the call that carries it.
     under_way: Option<(HttpId, CallSid, Request)>,
+}
+
+/// The recording of a room.
+#[derive(Debug)]
+pub(crate) struct RoomRecording {
+    pub tap: TapId,
+    /// The core of the tap; the room stays open there until the tap has ended.
+    pub core: CoreId,
+    pub row: RecordingRecord,
+    /// The core has not confirmed the end of the tap.
+    pub is_tapped: bool,
 }
 
 /// All conferences, by SID, by name and by member.
@@ -35,6 +51,7 @@ pub(crate) struct Conferences {
     members: BTreeMap<CallSid, ConferenceSid>,
     /// Calls that REST placed for a conference and that have not entered.
     expected: BTreeMap<CallSid, ConferenceSid>,
+    taps: BTreeMap<TapId, ConferenceSid>,
     last_room: u32,
     last_request: u32,
 }
@@ -87,6 +104,8 @@ impl Conferences {
             machine,
             room: RoomId(self.last_room),
             cores: BTreeMap::new(),
+            recording: None,
+            settled: None,
             callbacks: VecDeque::new(),
             under_way: None,
         };
@@ -122,6 +141,32 @@ impl Conferences {
         (!left.contains(core)).then_some((core, left))
     }
 
+    /// A tap of a conference's room.
+    pub fn add_tap(&mut self, tap: TapId, sid: ConferenceSid) {
+        self.taps.insert(tap, sid);
+    }
+
+    /// The conference of a tap.
+    pub fn of_tap(&self, tap: TapId) -> Option<ConferenceSid> {
+        self.taps.get(&tap).copied()
+    }
+
+    /// The taps on a core that gives no more frames.
+    pub fn lose_taps(&mut self, core: CoreId) -> Vec<TapId> {
+        let recordings = self.all.values_mut().filter_map(|live| live.recording.as_mut());
+        let lost = recordings.filter(|recording| recording.is_tapped && recording.core == core);
+        let taps = lost.map(|recording| {
+            recording.is_tapped = false;
+            recording.tap
+        });
+        taps.collect()
+    }
+
+    /// Takes a tap off its conference.
+    pub fn take_tap(&mut self, tap: TapId) -> Option<ConferenceSid> {
+        self.taps.remove(&tap)
+    }
+
     /// The number of a new request.
     pub const fn new_request(&mut self) -> HttpId {
         self.last_request = self.last_request.wrapping_add(1) & !FIRST_REQUEST;
@@ -151,7 +196,8 @@ impl Conferences {
         if self.names.get(&key) == Some(&sid) {
             self.names.remove(&key);
         }
-        if live.callbacks.is_empty() && live.under_way.is_none() {
+        let is_settled = live.recording.is_none();
+        if is_settled && live.callbacks.is_empty() && live.under_way.is_none() {
             self.all.remove(&sid);
         }
     }
@@ -180,21 +226,22 @@ impl Conferences {
 }
 
 impl LiveConference {
-    /// The cores that have a member.
+    /// The cores that have a member, or the tap of the recording.
     pub fn spans(&self) -> CoreSet {
-        self.cores.values().copied().collect()
+        let tapped = self.recording.iter().filter(|recording| recording.is_tapped);
+        self.cores.values().copied().chain(tapped.map(|recording| recording.core)).collect()
     }
 
     /// Queues a callback; drops the oldest one when too many wait.
-    pub fn queue_callback(&mut self, call: CallSid, form: Form) {
+    pub fn queue_callback(&mut self, call: CallSid, kind: HttpKind, form: Form) {
         if self.callbacks.len() >= limits::CONFERENCE_CALLBACKS_MAX {
             self.callbacks.pop_front();
         }
-        self.callbacks.push_back((call, form));
+        self.callbacks.push_back((call, kind, form));
     }
 
     /// The next callback, when none waits for its answer.
-    pub fn next_callback(&mut self) -> Option<(CallSid, Form)> {
+    pub fn next_callback(&mut self) -> Option<(CallSid, HttpKind, Form)> {
         self.under_way.is_none().then(|| self.callbacks.pop_front())?
     }
 

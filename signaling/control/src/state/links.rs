@@ -79,10 +79,15 @@ impl Links {
         self.legs.iter().filter(is_there).map(|(leg, sid)| (*leg, *sid)).collect()
     }
 
+    /// A fresh tap that belongs to no call.
+    pub const fn unlinked_tap(&mut self) -> TapId {
+        self.last_tap += 1;
+        TapId(self.last_tap)
+    }
+
     /// A fresh tap of a call.
     pub fn new_tap(&mut self, call: CallSid) -> TapId {
-        self.last_tap += 1;
-        let tap = TapId(self.last_tap);
+        let tap = self.unlinked_tap();
         self.taps.insert(tap, call);
         tap
     }

@@ -134,6 +134,56 @@ fn a_participant_that_cannot_be_reached_takes_its_conference_along() {
     assert_eq!(list(&mut rig, ConferenceName::Name("ops".to_owned())), Err(Code::NOT_FOUND));
 }
 
+#[test]
+fn a_conference_is_recorded_from_its_begin_to_its_end() {
+    let mut rig = rig();
+    let verbs = "<Dial><Conference waitUrl=\"\" record=\"record-from-start\" recordingStatusCallback=\"/r\" recordingStatusCallbackEvent=\"in-progress completed\">ops</Conference></Dial>";
+    let first = enter(&mut rig, verbs);
+    assert!(rig.recordings.is_empty(), "it has not begun");
+    let second = enter(&mut rig, verbs);
+    let tap = rig.media.iter().find_map(|command| match command {
+        MediaCommand::Room { command: RoomCommand::StartTap { tap, .. }, .. } => Some(*tap),
+        _ => None,
+    });
+    let tap = tap.expect("the room is tapped");
+    let row = rig.recordings.last().expect("a record").clone();
+    assert_eq!(
+        (row.conference, row.status),
+        (Some(conference(&rig).sid), store::RecordingStatus::InProgress)
+    );
+    assert_eq!(rig.http[0].1.standard.value("RecordingStatus"), Some("in-progress"));
+    rig.answer_webhook("");
+    rooms(&mut rig);
+    hang_up(&mut rig, first);
+    hang_up(&mut rig, second);
+    assert_eq!(rooms(&mut rig), ["beep", "StopTap { tap: TapId(1) }"], "open until the tap ends");
+    let (core, room) = (CoreId(0), shared::RoomId(1));
+    let event = shared::RoomEvent::TapEnded { tap, cause: shared::media::TapEnd::Stopped };
+    rig.tell(Input::Media { core, event: shared::MediaEvent::Room { core, room, event } });
+    assert_eq!(rooms(&mut rig), ["close 0"]);
+    let file = crate::RecordingFile { duration_ms: 4_400, bytes: 35_200, empty: false };
+    rig.tell(Input::RecordingDone { tap, result: Ok(file) });
+    let row = rig.recordings.last().expect("a record");
+    assert_eq!((row.status, row.duration_s), (store::RecordingStatus::Completed, Some(4)));
+    let form = &rig.http.last().expect("a callback").1.standard;
+    assert_eq!(form.value("RecordingStatus"), Some("completed"));
+    assert_eq!(form.value("RecordingDuration"), Some("4"));
+    assert_eq!(form.value("ConferenceSid"), Some(conference(&rig).sid.to_string().as_str()));
+    assert_eq!(form.value("CallSid"), None);
+}
+
+#[test]
+fn a_core_that_is_lost_settles_the_recording_of_its_rooms() {
+    let mut rig = rig();
+    let verbs =
+        "<Dial><Conference waitUrl=\"\" record=\"record-from-start\">ops</Conference></Dial>";
+    enter(&mut rig, verbs);
+    enter(&mut rig, verbs);
+    rig.tell(Input::CoreLost { core: CoreId(0), sentence: "It stalled.".to_owned() });
+    let discarded = |effect: &Effect| matches!(effect, Effect::DiscardRecording { .. });
+    assert_eq!(rig.effects.iter().filter(|effect| discarded(effect)).count(), 1);
+}
+
 fn rig() -> Rig {
     Rig::new(Book::with_ip_list("192.0.2.7"))
 }
