@@ -238,9 +238,18 @@ impl FastPath {
 
     /// All that it has in the kernel.
     pub(super) fn objects(&self) -> Vec<super::objects::Object> {
+        let object = |file| super::objects::Object::of_file(file).expect("a BPF object");
+        self.files().map(object).collect()
+    }
+
+    /// The kernel's memory for maps and programs.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.files().map(super::objects::memory_bytes).sum()
+    }
+
+    fn files(&self) -> impl Iterator<Item = &OwnedFd> {
         let maps = [&self.entries.file, &self.settings.file];
-        let files = maps.into_iter().chain(&self.tc).chain(&self.xdp).chain(&self.links);
-        files.map(|file| super::objects::Object::of_file(file).expect("a BPF object")).collect()
+        maps.into_iter().chain(&self.tc).chain(&self.xdp).chain(&self.links)
     }
 }
 

@@ -39,17 +39,12 @@ impl Object {
     /// The object that an open file of this process is; `None` for another file.
     #[cfg(test)]
     pub(super) fn of_file(file: &std::os::fd::OwnedFd) -> Option<Self> {
-        use std::os::fd::AsRawFd;
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd()));
-        info.ok().and_then(|info| Self::read(&info))
+        Self::read(&info(file))
     }
 
     /// The object that this file is. A link also names its program, and is a link.
     fn read(info: &str) -> Option<Self> {
-        let number = |key: &str| {
-            let line = info.lines().find_map(|line| line.strip_prefix(key));
-            line.and_then(|number| number.trim().parse().ok())
-        };
+        let number = |key| number(info, key).and_then(|number| u32::try_from(number).ok());
         let link = || number("link_id:").map(Self::Link);
         let map = || number("map_id:").map(Self::Map);
         link().or_else(map).or_else(|| number("prog_id:").map(Self::Program))
@@ -86,6 +81,24 @@ impl Object {
     pub const fn is_link(&self) -> bool {
         matches!(self, Self::Link(_))
     }
+}
+
+/// The number on the line that begins with this.
+fn number(info: &str, key: &str) -> Option<u64> {
+    let line = info.lines().find_map(|line| line.strip_prefix(key))?;
+    line.trim().parse().ok()
+}
+
+#[cfg(test)]
+fn info(file: &std::os::fd::OwnedFd) -> String {
+    use std::os::fd::AsRawFd;
+    fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).expect("our own file")
+}
+
+/// What the kernel accounts for an object; 0 for a link, of which it does not say.
+#[cfg(test)]
+pub(super) fn memory_bytes(file: &std::os::fd::OwnedFd) -> u64 {
+    number(&info(file), "memlock:").unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod frames;
 mod hand_over;
 mod interfaces;
 mod killed;
+mod memory;
 mod namespace;
 mod pins;
 mod program;
