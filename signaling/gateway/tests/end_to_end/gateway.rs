@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
+use crate::lan::Lan;
 use crate::program::Output;
 
 pub const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
@@ -169,6 +170,17 @@ impl Gateway {
         // nsenter goes to the root folder otherwise.
         inside.arg(format!("--wd={}", folder.path().display())).arg("--").arg(binary());
         Self::start_by(inside, folder, &text, &[])
+    }
+
+    /// Starts with SIP over UDP and media on the address of a network of phones.
+    pub fn start_on_lan(lan: &Lan, more: &str) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let text = settings_text(&folder, "", MEDIA_PORTS, more);
+        let text =
+            text.replace("udp = [\"127.0.0.1:0\"]", &format!("udp = [\"{}:0\"]", lan.gateway));
+        let addresses = format!("addresses = [\"{}\"]", lan.gateway);
+        let text = text.replace("addresses = [\"127.0.0.1\"]", &addresses);
+        Self::start_with(folder, &text)
     }
 
     /// Starts with a name server of its own.

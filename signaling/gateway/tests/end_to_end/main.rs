@@ -7,6 +7,7 @@ mod application;
 mod crowd;
 mod gateway;
 mod kamailio;
+mod lan;
 mod load;
 mod metrics;
 mod missing_callee;

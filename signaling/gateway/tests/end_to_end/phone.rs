@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::gateway::Gateway;
+use crate::lan::Lan;
 use crate::program::Program;
 use crate::{sdk, tls, wav};
 
@@ -85,6 +86,7 @@ pub struct Registering<'a> {
     /// The address that it binds, and the one that it believes to have.
     at: (&'a str, &'a str),
     environment: Vec<(&'static str, String)>,
+    lan: Option<&'a Lan>,
 }
 
 impl<'a> Registering<'a> {
@@ -95,11 +97,17 @@ impl<'a> Registering<'a> {
             environment.push(("TLS_CA", tls::authorities(gateway).display().to_string()));
         }
         let registrar = server(gateway, transport);
-        Self { folder, registrar, user, transport, at: ("127.0.0.1", "127.0.0.1"), environment }
+        let at = ("127.0.0.1", "127.0.0.1");
+        Self { folder, registrar, user, transport, at, environment, lan: None }
     }
 
     pub fn registrar(self, registrar: SocketAddr) -> Self {
         Self { registrar, ..self }
+    }
+
+    /// Inside this network, where there is one; `at` is to name its address.
+    pub fn on(self, lan: Option<&'a Lan>) -> Self {
+        Self { lan, ..self }
     }
 
     pub fn at(self, here: &'a str, believed: &'a str) -> Self {
@@ -118,7 +126,12 @@ impl<'a> Registering<'a> {
         let arguments =
             [&registrar, self.transport, self.user, PASSWORD, DOMAIN, &wav, "30", here, believed];
         let mut command = sdk::python_file("pjsua_register.py", &arguments);
-        Program::start(command.envs(self.environment))
+        command.envs(self.environment);
+        let mut command = match self.lan {
+            Some(lan) => lan.inside(&command),
+            None => command,
+        };
+        Program::start(&mut command)
     }
 }
 
@@ -209,6 +222,12 @@ impl Baresip {
     /// Starts it for that many seconds.
     pub fn start(self, seconds: u32) -> Program {
         Program::start(&mut command(&self.write("127.0.0.1:0"), seconds, &["-v"]))
+    }
+
+    /// As [`Baresip::start`], inside this network.
+    pub fn start_on(self, lan: &Lan, seconds: u32) -> Program {
+        let folder = self.write(&format!("{}:0", lan.phones));
+        Program::start(&mut lan.inside(&command(&folder, seconds, &["-v"])))
     }
 
     /// Calls, and is gone after that many seconds: what it printed.

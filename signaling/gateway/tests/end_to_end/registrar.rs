@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::application::{Answer, Application};
 use crate::gateway::{Gateway, fast_path_is_denied};
 use crate::kamailio::Kamailio;
+use crate::lan::Lan;
 use crate::phone::{Baresip, DOMAIN, PASSWORD, Registering, server};
 use crate::program::Program;
 use crate::rest;
@@ -69,15 +70,24 @@ impl Gateway {
 
 /// baresip, registering as `user` over `transport`, answering by itself, playing a tone. `more` is for
 /// its account.
-fn baresip(folder: &Path, gateway: &Gateway, user: &str, transport: &str, more: &str) -> Program {
-    let proxy =
-        format!("sip:127.0.0.1:{};transport={transport}", server(gateway, transport).port());
+fn baresip(
+    folder: &Path,
+    gateway: &Gateway,
+    user: &str,
+    transport: &str,
+    more: &str,
+    lan: Option<&Lan>,
+) -> Program {
+    let proxy = format!("sip:{};transport={transport}", server(gateway, transport));
     let address = format!("sip:{user}@{DOMAIN};transport={transport}");
     let baresip = Baresip::new(folder, user, address)
         .account(format!(";outbound=\"{proxy}\";regint=3600;answermode=auto{more}"))
         .saying(&wav::tone(16_000));
     let baresip = if transport == "tls" { baresip.trusting(gateway) } else { baresip };
-    baresip.start(40)
+    match lan {
+        Some(lan) => baresip.start_on(lan, 40),
+        None => baresip.start(40),
+    }
 }
 
 /// The parties that require SRTP.
@@ -95,10 +105,10 @@ fn two_registered_phones_talk(transport: &str, secure: Secure) {
         "tls" => Gateway::start_with_tls("", ""),
         _ => Gateway::start(""),
     };
-    two_phones_talk_at(&gateway, transport, secure);
+    two_phones_talk_at(&gateway, transport, secure, None);
 }
 
-fn two_phones_talk_at(gateway: &Gateway, transport: &str, secure: Secure) {
+fn two_phones_talk_at(gateway: &Gateway, transport: &str, secure: Secure, lan: Option<&Lan>) {
     let is_secure = secure != Secure::Nobody;
     let application = Application::start(|_| Answer::twiml("<Hangup/>"));
     let domain = gateway.domain_to_register(&application.url("/voice"), &["bob"]);
@@ -108,9 +118,11 @@ fn two_phones_talk_at(gateway: &Gateway, transport: &str, secure: Secure) {
         gateway.create(&format!("SIP/Domains/{domain}.json"), &[("Secure", "true")]);
     }
     let parameter = if secure == Secure::Uri { ";secure=true" } else { "" };
-    let mut alice = baresip(a.path(), gateway, "alice", transport, srtp);
+    let mut alice = baresip(a.path(), gateway, "alice", transport, srtp, lan);
     let bob = Registering::new(b.path(), gateway, "bob", transport);
-    let mut bob = if is_secure { bob.secure() } else { bob }.start();
+    let bob = if is_secure { bob.secure() } else { bob };
+    let here = lan.map_or("127.0.0.1".to_owned(), |lan| lan.phones.to_string());
+    let mut bob = bob.at(&here, &here).on(lan).start();
     let rows = gateway.wait_registered(&domain, 2);
     assert!(rows.iter().all(|row| row["transport"] == transport), "{rows:#?}");
     assert!(bob.wait_for("registration").contains("200 3600"));
@@ -145,13 +157,27 @@ fn the_audio_of_baresip_and_pjsua2_takes_the_kernel() {
     if fast_path_is_denied() {
         return;
     }
-    let gateway = Gateway::start("fast_path = \"tc\"\n");
-    two_phones_talk_at(&gateway, "udp", Secure::Nobody);
+    expect_talk_in_the_kernel(&Gateway::start("fast_path = \"tc\"\n"), None);
+}
+
+/// The same behind a pair of interfaces, where packets have link-layer addresses and the kernel knows neighbours.
+#[test]
+fn the_audio_of_baresip_and_pjsua2_in_a_network_of_their_own_takes_the_kernel() {
+    if fast_path_is_denied() {
+        return;
+    }
+    let lan = Lan::new();
+    expect_talk_in_the_kernel(&Gateway::start_on_lan(&lan, "fast_path = \"tc\"\n"), Some(&lan));
+}
+
+fn expect_talk_in_the_kernel(gateway: &Gateway, lan: Option<&Lan>) {
+    two_phones_talk_at(gateway, "udp", Secure::Nobody, lan);
     let metrics = gateway.settled();
     // Three seconds both ways, less the time until both are locked.
     let below = metrics.sum("media_fast_path_packets_total", "");
     assert!((150..400).contains(&below), "{metrics:#?}");
     assert_eq!(metrics.sum("media_fast_path_legs", ""), 0);
+    assert_eq!(metrics.sum("media_fast_path_interfaces", ""), 1);
 }
 
 #[test]
