@@ -59,7 +59,8 @@ pub enum NotRelayable {
     NoLeg,
     /// It is joined to nobody, or the other leg is not joined back.
     NotJoined,
-    /// The other leg is on another core: its numbers are not ours to give away.
+    /// The other leg is on another core, whose numbers are not ours to give away. Control places a dialed party beside
+    /// its caller, so this is a bridge by transfer between two calls, or one that began while the caller's core was full.
     OtherCore,
     /// The latch has not decided for a source.
     NotLatched,

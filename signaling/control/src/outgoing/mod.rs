@@ -239,7 +239,10 @@ impl Control {
     }
 
     /// Takes a place for the leg, unless it has one from an earlier target. A child's leg goes to its
-    /// parent's core while that has room: their bridge then stays off the mesh.
+    /// parent's core while that has room: their bridge then stays off the mesh, and the kernel may relay it.
+    ///
+    /// The legs of a bridge are on two cores where the parent's core is full, and where a transfer joins the
+    /// parties of two calls, which were placed before anybody knew. They stay there (ARCHITECTURE.md, I1).
     pub(crate) fn has_leg_for_invite(&mut self, sid: CallSid, local: IpAddr, secure: bool) -> bool {
         if self.calls.get(&sid).is_some_and(|entry| entry.leg.is_some()) {
             return true;

@@ -307,6 +307,14 @@ fn at_the_end_of_the_gateway_every_call_ends_with_its_record() {
 }
 
 #[test]
+fn a_child_has_its_leg_on_the_core_of_its_parent_although_another_has_more_room() {
+    let mut rig = rig();
+    rig.add_core();
+    let (rig, parent, child) = bridge(rig);
+    assert_eq!(leg_core(&rig, child), leg_core(&rig, parent));
+}
+
+#[test]
 fn a_bridge_that_loses_one_core_ends_and_the_parent_goes_on() {
     let (mut rig, parent, child) = bridged_on_two_cores();
     let core = leg_core(&rig, child);
