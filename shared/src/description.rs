@@ -62,6 +62,8 @@ pub enum NotRelayable {
     /// The other leg is on another core, whose numbers are not ours to give away. Control places a dialed party beside
     /// its caller, so this is a bridge by transfer between two calls, or one that began while the caller's core was full.
     OtherCore,
+    /// It is a member of a room: its audio is mixed.
+    InRoom,
     /// The latch has not decided for a source.
     NotLatched,
     /// The direction does not let the party send, or does not let us send to the other party.
@@ -110,6 +112,7 @@ impl NotRelayable {
             Self::NoLeg => "no_leg",
             Self::NotJoined => "not_joined",
             Self::OtherCore => "other_core",
+            Self::InRoom => "in_room",
             Self::NotLatched => "not_latched",
             Self::Held => "held",
             Self::NoDestination => "no_destination",
@@ -127,6 +130,7 @@ impl NotRelayable {
             Self::NoLeg => "the leg is not up",
             Self::NotJoined => "it is not bridged with another leg",
             Self::OtherCore => "the other leg is on another core",
+            Self::InRoom => "it is in a room, where audio is mixed",
             Self::NotLatched => "its source is not certain yet",
             Self::Held => "the call is on hold",
             Self::NoDestination => "the other party has no media address",

@@ -194,6 +194,18 @@ pub const FEED_FRAMES_MAX: usize = 10;
 /// Slots of the ring of feeds down to a core: four items of every feed. Past it the writer waits.
 pub const FEED_SLOTS: usize = FEEDS_PER_CORE_MAX * 4;
 
+/// Members of rooms on one core, and rooms there: at most, and by default (`media.room_members_max`). Past it: the
+/// core refuses the join.
+pub const ROOM_MEMBERS_PER_CORE_MAX: usize = LEGS_PER_CORE_MAX;
+/// The default.
+pub const ROOM_MEMBERS_PER_CORE: usize = 1_000;
+/// Voices of one core that a room mixes in a tick: the loudest. Past it: the quietest are not heard.
+pub const ROOM_TALKERS_MAX: usize = 8;
+/// Coaches of a room that speak at once on one core. Past it: they are not heard.
+pub const ROOM_COACHES_MAX: usize = 8;
+/// Prompts that a core plays to one room at once. Past it: the play is refused.
+pub const ROOM_PLAYS_MAX: usize = 4;
+
 /// Recording length, seconds.
 pub const RECORDING_S_MAX: u32 = 4 * 3_600;
 /// Recording size, bytes.

@@ -107,6 +107,9 @@ pub struct IoConfig {
     pub taps_max: BySink<usize>,
     /// Feeds of one core at once, at most [`limits::FEEDS_PER_CORE_MAX`]. With none a core has no ring of feeds.
     pub feeds_max: usize,
+    /// Members of rooms of one core at once (`media.room_members_max`), at most
+    /// [`limits::ROOM_MEMBERS_PER_CORE_MAX`].
+    pub room_members_max: usize,
     /// Whether to detect digits in the audio of parties without telephone events (`media.inband_digits`).
     pub inband_digits: bool,
     /// Seed of the cores' random choices; each core derives its own from it.
@@ -132,6 +135,7 @@ impl Default for IoConfig {
             legs_max: limits::LEGS_PER_CORE_MAX,
             taps_max: BySink::only(Sink::Recorder, limits::TAPS_PER_CORE_MAX),
             feeds_max: 0,
+            room_members_max: limits::ROOM_MEMBERS_PER_CORE,
             inband_digits: true,
             seed: 0,
             wait: WaitSettings::default(),

@@ -140,6 +140,31 @@ counters! {
         feed_underruns,
         /// Feeds that are open now.
         feeds,
+        /// RTP packets with audio of a room.
+        sent_room,
+        /// Rooms that are open now.
+        rooms,
+        /// Members of rooms now.
+        room_members,
+        /// Packets of members that came after their frame was mixed. When it moves often: the members' networks
+        /// have more jitter than their playout delay.
+        room_packets_late,
+        /// Frames of members with samples that were not there in time.
+        room_frames_lost,
+        /// Frames of members left out because too many waited.
+        room_frames_left_out,
+        /// Frames of rooms for other cores.
+        room_sums_sent,
+        /// Frames of rooms that found no place in the ring to another core. When it moves: that core is overloaded.
+        room_sums_unsent,
+        /// Frames of rooms from other cores.
+        room_sums_received,
+        /// Of those: after their tick, or for a room that is not open.
+        room_sums_late,
+        /// Sums of other cores missing at their tick. When it moves: a core is overloaded.
+        room_sums_lost,
+        /// Frames of coaches beyond the most of one tick.
+        room_coaches_left_out,
         /// One-millisecond slots that were served.
         ticks,
         /// Slots that were skipped because the core was late.
@@ -218,6 +243,18 @@ impl CoreFigures {
         self.feed_frames_waiting = plane.feed_frames_waiting;
         self.feed_underruns = plane.feed_underruns;
         self.feeds = plane.feeds;
+        self.sent_room = plane.sent_room;
+        self.rooms = plane.rooms;
+        self.room_members = plane.room_members;
+        self.room_packets_late = plane.room_packets_late;
+        self.room_frames_lost = plane.room_frames_lost;
+        self.room_frames_left_out = plane.room_frames_left_out;
+        self.room_sums_sent = plane.room_sums_sent;
+        self.room_sums_unsent = plane.room_sums_unsent;
+        self.room_sums_received = plane.room_sums_received;
+        self.room_sums_late = plane.room_sums_late;
+        self.room_sums_lost = plane.room_sums_lost;
+        self.room_coaches_left_out = plane.room_coaches_left_out;
         self.ticks = plane.ticks;
         self.ticks_skipped = plane.ticks_skipped;
         self.legs = plane.legs;

@@ -158,13 +158,14 @@ const MESH_SLOTS: usize = 32_768;
 /// Most and fewest for one ordered pair.
 const MESH_SLOTS_PAIR: (usize, usize) = (512, 4_096);
 
-/// Memory of one core with every leg, tap, feed and ring slot in use, bytes.
+/// Memory of one core with every leg, tap, feed, room and ring slot in use, bytes.
 pub fn core_bytes(config: &IoConfig) -> usize {
     let taps = |sink| config.taps_max[sink] * plane::TAP_BYTES;
     let frames = |sink| sink_slots(config, sink) * size_of::<TapFrame>();
     config.legs_max * plane::LEG_BYTES_MAX
         + Sink::ALL.into_iter().map(|sink| taps(sink) + frames(sink)).sum::<usize>()
         + config.feeds_max * plane::FEED_BYTES
+        + config.room_members_max * plane::ROOM_MEMBER_BYTES
         + feed_slots(config) * size_of::<FeedItem>()
         + limits::COMMAND_SLOTS * size_of::<MediaCommand>()
         + limits::EVENT_SLOTS * size_of::<MediaEvent>()
@@ -414,6 +415,7 @@ fn plane_config<M>(setup: &Setup<M>, ports: Vec<MediaPort>) -> PlaneConfig {
         legs_max: config.legs_max.clamp(1, limits::LEGS_PER_CORE_MAX),
         taps_max: BySink::from_fn(|sink| config.taps_max[sink].min(limits::TAPS_PER_CORE_MAX)),
         feeds_max: config.feeds_max.min(limits::FEEDS_PER_CORE_MAX),
+        room_members_max: config.room_members_max.min(limits::ROOM_MEMBERS_PER_CORE_MAX),
         seed: config.seed ^ u64::from(setup.id.0).wrapping_add(1).wrapping_mul(SEED_STEP),
         inband_digits: config.inband_digits,
         unix_ms_at_zero: clock::unix_ms_at_zero(),

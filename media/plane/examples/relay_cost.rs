@@ -174,6 +174,7 @@ fn plane_with(legs: u16, codec_b: Codec, bridged: bool, srtp: impl Fn(u16) -> bo
         legs_max: usize::from(legs),
         taps_max: BySink::default(),
         feeds_max: 0,
+        room_members_max: 0,
         seed: 1,
         inband_digits: true,
         unix_ms_at_zero: 0,

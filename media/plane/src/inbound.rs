@@ -68,6 +68,8 @@ pub(crate) enum Route {
     },
     /// A leg of another core (named in the cold part).
     Mesh,
+    /// The room that the leg is a member of.
+    Room,
 }
 
 /// Effect of a valid packet on the latch.

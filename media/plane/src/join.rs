@@ -3,7 +3,7 @@
 //! ```text
 //! Nobody <--(Join)--> Party(own leg)      an echo: the leg's inbound line routes to its own outbound line
 //!        <--(Join)--> Party(other leg)    a bridge, once the other leg is joined back
-//!        --(Join)---> Room                refused: no room is open
+//!        <--(Join)--> Room                a member of a room that is open on this core ([`crate::room`])
 //! ```
 //!
 //! A bridge is two values, one at each leg, because the legs may be on two cores and each core knows its
@@ -24,7 +24,8 @@ impl Route {
         match joined {
             Joined::Party(other) if other.core != leg.core => Self::Mesh,
             Joined::Party(other) if is_joined_back(other) => Self::Local { slot: other.slot },
-            Joined::Nobody | Joined::Party(_) | Joined::Room(_) => Self::Nowhere,
+            Joined::Room(_) => Self::Room,
+            Joined::Nobody | Joined::Party(_) => Self::Nowhere,
         }
     }
 }

@@ -45,6 +45,11 @@ impl LegTable {
         }
     }
 
+    /// The core whose legs these are.
+    pub const fn core(&self) -> CoreId {
+        self.core
+    }
+
     /// Whether a leg of this name may start: its slot is one of this core, and vacant.
     pub fn has_room_for(&self, leg: LegId) -> bool {
         let slot = self.legs.get(usize::from(leg.slot));

@@ -21,10 +21,12 @@ mod outbound;
 mod output;
 mod plane;
 mod player;
+mod playout;
 mod ports;
 mod reception;
 mod relay;
 mod relay_rule;
+mod room;
 mod rtcp;
 pub mod rtp;
 mod side_table;
@@ -42,7 +44,8 @@ pub use mesh::{MESH_PAYLOAD_BYTES, MeshFrame};
 pub use meters::{DropReason, Drops, PlaneMeters};
 pub use output::{Output, Received, SocketId};
 pub use plane::{
-    FEED_BYTES, HOT_LEG_BYTES, LEG_BYTES, LEG_BYTES_MAX, Plane, PlaneConfig, TAP_BYTES,
+    FEED_BYTES, HOT_LEG_BYTES, LEG_BYTES, LEG_BYTES_MAX, Plane, PlaneConfig, ROOM_MEMBER_BYTES,
+    TAP_BYTES,
 };
 pub use relay_rule::{RelayRule, RelayStream, RelayedCounts};
 pub use soft_tier::{SoftTier, Verdict};

@@ -4,9 +4,12 @@
 //! other leg's core, which maps and sends it as if it had been received there. The packet rides
 //! inside the frame, so nothing is allocated and no buffer crosses cores. 20 ms of G.711 fit in one
 //! frame; longer packets travel as a chain of frames, next to each other in the ring.
+//!
+//! A room that spans cores sends one [`RoomFrame`] a tick to each of the others: silence, the codes of its only
+//! talker, or the sum of several as 16-bit samples, which takes two frames.
 
-use shared::LegId;
 use shared::limits::RTP_BYTES_MAX;
+use shared::{Codec, CoreId, FRAME_SAMPLES, LegId, RoomId};
 
 use crate::dtmf::ToneNote;
 use crate::relay::{Content, Incoming};
@@ -14,7 +17,20 @@ use crate::relay::{Content, Incoming};
 /// One frame on a ring from core to core; the ring keeps order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[repr(align(64))]
-pub struct MeshFrame {
+pub struct MeshFrame(pub(crate) Carried);
+
+/// Content of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Carried {
+    /// A packet of a bridged party, or a part of one.
+    Packet(PacketFrame),
+    /// 20 ms of a room.
+    Room(RoomFrame),
+}
+
+/// A packet, or a part of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PacketFrame {
     /// The leg that sends it on.
     pub to: LegId,
     /// The leg that received it.
@@ -39,7 +55,54 @@ pub(crate) struct MeshHeader {
     pub len: u8,
 }
 
-impl MeshFrame {
+/// What a core sends about a room in one tick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RoomFrame {
+    pub room: RoomId,
+    pub from: CoreId,
+    /// Number of the tick, the same on every core.
+    pub tick: u32,
+    pub part: RoomPart,
+    /// 160 codes, or half as many samples.
+    pub payload: [u8; FRAME_SAMPLES],
+}
+
+/// Meaning of the payload of a [`RoomFrame`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RoomPart {
+    /// Nobody of the core speaks.
+    Silence,
+    /// The codes of its only talker.
+    Codes(Codec),
+    /// 10 ms of the sum of its talkers.
+    Half { second: bool },
+    /// The codes of a member that only this one hears.
+    Coach { to: LegId, codec: Codec },
+}
+
+impl RoomFrame {
+    pub fn new(room: RoomId, from: CoreId, tick: u32, part: RoomPart) -> Self {
+        Self { room, from, tick, part, payload: [0; FRAME_SAMPLES] }
+    }
+
+    /// The samples of a half.
+    pub fn samples(&self) -> impl Iterator<Item = i16> {
+        self.payload.as_chunks().0.iter().map(|bytes| i16::from_ne_bytes(*bytes))
+    }
+
+    /// Sets the samples of a half, clipped to 16 bits.
+    pub fn set_samples(&mut self, samples: &[i32; HALF_SAMPLES]) {
+        for (bytes, sample) in self.payload.as_chunks_mut().0.iter_mut().zip(samples) {
+            let sample = *sample;
+            *bytes = (sample.clamp(i16::MIN.into(), i16::MAX.into()) as i16).to_ne_bytes();
+        }
+    }
+}
+
+/// Samples of a sum in one frame: 10 ms.
+pub(crate) const HALF_SAMPLES: usize = FRAME_SAMPLES / 2;
+
+impl PacketFrame {
     pub(crate) fn new(to: LegId, from: LegId, header: MeshHeader, part: &[u8]) -> Self {
         let mut payload = [0; MESH_PAYLOAD_BYTES];
         payload[..part.len()].copy_from_slice(part);
@@ -77,24 +140,24 @@ impl Assemblies {
 
     /// Adds a part. Answers the number of frames that are given up: those of an incomplete packet before it, or
     /// this one.
-    pub fn push(&mut self, frame: &MeshFrame) -> u64 {
+    pub fn push(&mut self, frame: &PacketFrame) -> u64 {
         self.of(frame).map_or(1, |assembly| assembly.push(frame))
     }
 
     /// The packet that this frame completed, with its memory; [`Assemblies::put_back`] returns that.
-    pub fn take_whole(&mut self, frame: &MeshFrame) -> Option<Assembly> {
+    pub fn take_whole(&mut self, frame: &PacketFrame) -> Option<Assembly> {
         let assembly = self.of(frame)?;
         (frame.header.last && assembly.is_whole()).then(|| std::mem::take(assembly))
     }
 
     /// Returns the memory of a packet.
-    pub fn put_back(&mut self, frame: &MeshFrame, assembly: Assembly) {
+    pub fn put_back(&mut self, frame: &PacketFrame, assembly: Assembly) {
         if let Some(place) = self.of(frame) {
             *place = assembly.emptied();
         }
     }
 
-    fn of(&mut self, frame: &MeshFrame) -> Option<&mut Assembly> {
+    fn of(&mut self, frame: &PacketFrame) -> Option<&mut Assembly> {
         self.0.get_mut(usize::from(frame.from.core.0))
     }
 }
@@ -115,7 +178,7 @@ impl Assembly {
 
     /// Adds a part; answers the number of frames of an incomplete packet that were given up for it, which
     /// happens when the ring filled up in the middle of a chain.
-    fn push(&mut self, frame: &MeshFrame) -> u64 {
+    fn push(&mut self, frame: &PacketFrame) -> u64 {
         let of = Some((frame.from, frame.header.sequence));
         let continues = self.of == of && self.parts == frame.header.part;
         let starts = frame.header.part == 0;
@@ -164,9 +227,8 @@ const _: () = assert!(MESH_PAYLOAD_BYTES <= u8::MAX as usize);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::{Codec, CoreId};
 
-    fn chain(sequence: u16, bytes: usize) -> Vec<MeshFrame> {
+    fn chain(sequence: u16, bytes: usize) -> Vec<PacketFrame> {
         let leg = |core| LegId { core: CoreId(core), slot: 1, generation: 1 };
         let packet: Vec<u8> = (0..bytes).map(|at| at as u8).collect();
         let parts = packet.chunks(MESH_PAYLOAD_BYTES);
@@ -183,7 +245,7 @@ mod tests {
             len: len as u8,
         };
         let frame = |(at, part): (usize, &[u8])| {
-            MeshFrame::new(leg(0), leg(1), header(at, part.len()), part)
+            PacketFrame::new(leg(0), leg(1), header(at, part.len()), part)
         };
         parts.enumerate().map(frame).collect()
     }

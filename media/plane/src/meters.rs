@@ -197,6 +197,8 @@ pub struct PlaneMeters {
     pub sent_tones: u64,
     /// RTP packets with audio of a feed.
     pub sent_feed: u64,
+    /// RTP packets with audio of a room.
+    pub sent_room: u64,
     /// RTCP packets.
     pub sent_rtcp: u64,
 
@@ -222,6 +224,28 @@ pub struct PlaneMeters {
     pub feed_frames_waiting: u64,
     /// Times that a feed ran out behind audio, at the end of what its thread had to say or within it.
     pub feed_underruns: u64,
+    /// Rooms that are open now.
+    pub rooms: u64,
+    /// Members of rooms now.
+    pub room_members: u64,
+    /// Packets of members that came after their frame was mixed.
+    pub room_packets_late: u64,
+    /// Frames of members with samples that were not there in time.
+    pub room_frames_lost: u64,
+    /// Frames of members that were left out because too many waited.
+    pub room_frames_left_out: u64,
+    /// Frames of rooms that went to other cores.
+    pub room_sums_sent: u64,
+    /// Frames of rooms that found no place in the ring to another core.
+    pub room_sums_unsent: u64,
+    /// Frames of rooms that other cores sent.
+    pub room_sums_received: u64,
+    /// Those that came after their tick, or for a room that is not open.
+    pub room_sums_late: u64,
+    /// Sums of other cores that were missing at their tick: silence in their place.
+    pub room_sums_lost: u64,
+    /// Frames of coaches beyond the most of one tick.
+    pub room_coaches_left_out: u64,
     /// One-millisecond slots that were served.
     pub ticks: u64,
     /// Slots that were skipped because the core was late.
@@ -275,6 +299,7 @@ impl PlaneMeters {
             + self.sent_events
             + self.sent_tones
             + self.sent_feed
+            + self.sent_room
             + self.sent_rtcp
     }
 }

@@ -20,13 +20,17 @@ mod joining;
 mod packet;
 mod relaying;
 mod report;
+mod room_taps;
+mod rooms;
 mod secure;
 mod taps;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use shared::limits::{FEEDS_PER_CORE_MAX, LEGS_PER_CORE_MAX, TAPS_PER_CORE_MAX};
+use shared::limits::{
+    FEEDS_PER_CORE_MAX, LEGS_PER_CORE_MAX, ROOM_MEMBERS_PER_CORE_MAX, TAPS_PER_CORE_MAX,
+};
 use shared::{BySink, CoreId, FeedItem, Instant, LegId, MediaCommand, MediaPort, OwnSockets};
 
 use self::below::Below;
@@ -34,16 +38,17 @@ use crate::dtmf::ToneRelay;
 use crate::feed::FeedBuffer;
 use crate::inbound::Inbound;
 use crate::leg_table::{LegTable, SLOT_BYTES};
-use crate::mesh::{Assemblies, MeshFrame};
+use crate::mesh::{Assemblies, Carried, MeshFrame};
 use crate::meters::PlaneMeters;
 use crate::outbound::Outbound;
 use crate::output::{Output, Received, SocketId};
 use crate::ports::Ports;
+use crate::room::{self, Rooms};
 use crate::rtp;
 use crate::side_table::SideTable;
 use crate::srtp::SrtpSession;
 use crate::tap::Tap;
-use crate::wheel::Wheel;
+use crate::wheel::{Beating, Wheel};
 
 /// Sizes and constants of a core, from which [`Plane::new`] allocates everything.
 #[derive(Clone, Debug)]
@@ -63,6 +68,8 @@ pub struct PlaneConfig {
     pub taps_max: BySink<usize>,
     /// Feeds at once, at most `limits::FEEDS_PER_CORE_MAX`; 0 where no thread feeds this core.
     pub feeds_max: usize,
+    /// Members of rooms at once, and rooms, at most `limits::ROOM_MEMBERS_PER_CORE_MAX`.
+    pub room_members_max: usize,
     /// Seed of RTCP intervals and CNAMEs.
     pub seed: u64,
     /// Whether to detect digits in the audio of parties without telephone events.
@@ -90,6 +97,7 @@ pub struct Plane {
     feeds_max: usize,
     /// Audio of threads, for the legs that have a feed.
     feeds: SideTable<FeedBuffer>,
+    rooms: Rooms,
     wheel: Wheel,
     taps_max: BySink<usize>,
     /// Taps of all sinks, in one slab.
@@ -113,6 +121,8 @@ impl Plane {
         let taps_within = config.taps_max.iter().all(|(_, max)| *max <= TAPS_PER_CORE_MAX);
         assert!(taps_within, "more taps than a core may have");
         assert!(config.feeds_max <= FEEDS_PER_CORE_MAX, "more feeds than a core may have");
+        let members_max = config.room_members_max;
+        assert!(members_max <= ROOM_MEMBERS_PER_CORE_MAX, "more members than a core may have");
         let legs_max = config.legs_max;
         let taps = config.taps_max.iter().map(|(_, max)| max).sum();
         Self {
@@ -127,7 +137,8 @@ impl Plane {
             tones: SideTable::new(legs_max),
             feeds_max: config.feeds_max,
             feeds: SideTable::new(config.feeds_max),
-            wheel: Wheel::new(legs_max),
+            rooms: Rooms::new(config.core, members_max, legs_max),
+            wheel: Wheel::new(legs_max, members_max),
             taps_max: config.taps_max,
             taps: (0..taps).map(|_| Tap::vacant()).collect(),
             taps_free: (0..taps as u16).rev().collect(),
@@ -165,9 +176,12 @@ impl Plane {
         received
     }
 
-    /// Takes one frame from another core for a leg here.
+    /// Takes one frame from another core, for a leg or a room here.
     pub fn mesh_receive(&mut self, now: Instant, frame: &MeshFrame, out: &mut impl Output) {
-        self.take_frame(now, frame, out);
+        match &frame.0 {
+            Carried::Packet(frame) => self.take_frame(now, frame, out),
+            Carried::Room(frame) => self.take_room_frame(frame),
+        }
         debug_assert_eq!(self.meters.mesh_balance(), 0, "a packet in no counter or in two");
     }
 
@@ -193,8 +207,11 @@ impl Plane {
         for ms in turn.from_ms..turn.to_ms {
             self.meters.ticks += 1;
             for index in 0..self.wheel.len(ms) {
-                if let Some(beat) = self.wheel.beat(ms, index) {
-                    self.beat(Instant::from_millis(ms), beat, out);
+                let Some(beat) = self.wheel.take_beat(ms, index) else { continue };
+                let at = Instant::from_millis(ms);
+                match beat.of {
+                    Beating::Leg(slot) => self.beat(at, slot, beat.half, out),
+                    Beating::Room(place) => self.beat_room(at, place, beat.half, out),
                 }
             }
         }
@@ -233,8 +250,13 @@ impl Plane {
 pub const HOT_LEG_BYTES: usize = size_of::<Inbound>() + size_of::<Outbound>();
 const _: () = assert!(HOT_LEG_BYTES == 128);
 
-/// Memory of one leg without SRTP, tones and taps; the last 8 bytes are its two entries in the wheel.
-pub const LEG_BYTES: usize = SLOT_BYTES + below::SLOT_BYTES + 8;
+/// Memory of one leg without SRTP, tones and taps, with its two beats in the wheel and its place among members.
+pub const LEG_BYTES: usize =
+    SLOT_BYTES + below::SLOT_BYTES + 2 * crate::wheel::BEAT_BYTES + size_of::<Option<u16>>();
+
+/// Memory of one member of a room, with a room of its own, which may beat in any phase of the wheel.
+pub const ROOM_MEMBER_BYTES: usize =
+    room::MEMBER_BYTES + crate::wheel::PHASES * crate::wheel::BEAT_BYTES;
 
 /// Memory of one leg with SRTP and tones.
 pub const LEG_BYTES_MAX: usize = LEG_BYTES + size_of::<SrtpSession>() + size_of::<ToneRelay>() + 4;

@@ -40,6 +40,16 @@ impl Player {
         Self { play, prompt, at: 0, rounds_left: repeat.checked_sub(1) }
     }
 
+    /// Its name.
+    pub const fn id(&self) -> PlayId {
+        self.play
+    }
+
+    /// Its name, and the prompt to be returned.
+    pub fn into_prompt(self) -> (PlayId, Arc<Prompt>) {
+        (self.play, self.prompt)
+    }
+
     /// Fills the frame; rounds follow without a gap, the last one is padded with silence. Answers whether
     /// the prompt ends in this frame.
     pub fn fill(&mut self, codec: Codec, frame: &mut [u8]) -> bool {

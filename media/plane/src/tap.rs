@@ -7,7 +7,7 @@
 
 use shared::limits::RECORDING_S_MAX;
 use shared::media::{TapEnd, TapLimits, TapPause, TapTracks};
-use shared::{Codec, FRAME_SAMPLES, LegId, Sink, TapFrame, TapId};
+use shared::{Codec, FRAME_SAMPLES, LegId, RoomId, Sink, TapFrame, TapId};
 
 use crate::g711;
 
@@ -15,10 +15,10 @@ use crate::g711;
 #[derive(Debug)]
 pub(crate) struct Tap {
     pub id: TapId,
-    pub leg: LegId,
+    pub owner: TapOwner,
     /// Whose ring takes the frames.
     pub sink: Sink,
-    /// The next tap of the same leg.
+    /// The next tap of the same owner.
     pub next: Option<u16>,
     pub state: TapState,
     tracks: TapTracks,
@@ -36,6 +36,13 @@ pub(crate) struct Tap {
     muted: bool,
     inbound: Track,
     outbound: Track,
+}
+
+/// Whose audio a tap copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TapOwner {
+    Leg(LegId),
+    Room(RoomId),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +70,7 @@ impl Tap {
     pub fn vacant() -> Self {
         Self {
             id: TapId(0),
-            leg: LegId { core: shared::CoreId(0), slot: 0, generation: 0 },
+            owner: TapOwner::Room(RoomId(0)),
             sink: Sink::Recorder,
             next: None,
             state: TapState::Free,
@@ -83,14 +90,14 @@ impl Tap {
     pub fn start(
         &mut self,
         id: TapId,
-        leg: LegId,
+        owner: TapOwner,
         sink: Sink,
         tracks: TapTracks,
         limits: TapLimits,
         codec: Codec,
     ) {
         self.id = id;
-        self.leg = leg;
+        self.owner = owner;
         self.sink = sink;
         self.state = TapState::Running;
         self.tracks = tracks;
@@ -359,7 +366,7 @@ const SILENCE_MAGNITUDE: u32 = 256;
 mod tests {
     use super::*;
 
-    const LEG: LegId = LegId { core: shared::CoreId(0), slot: 0, generation: 0 };
+    const LEG: TapOwner = TapOwner::Leg(LegId { core: shared::CoreId(0), slot: 0, generation: 0 });
 
     fn tap(tracks: TapTracks, limits: TapLimits) -> Tap {
         let mut tap = Tap::vacant();

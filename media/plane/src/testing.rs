@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::{
-    BySink, Codec, CoreId, Direction, FeedId, FeedItem, FeedPart, Instant, Joined, LatchMode,
-    LegId, LegPlan, MediaCommand, MediaEvent, MediaPort, NegotiatedMedia, OwnSockets, Sink,
-    TapFrame,
+    BySink, Codec, CoreId, CoreSet, Direction, FeedId, FeedItem, FeedPart, Instant, Joined,
+    LatchMode, LegId, LegPlan, MediaCommand, MediaEvent, MediaPort, Member, NegotiatedMedia,
+    OwnSockets, RoomCommand, RoomId, Sink, TapFrame,
 };
 
 use crate::mesh::MeshFrame;
@@ -199,6 +199,7 @@ impl World {
                 legs_max: 8,
                 taps_max: BySink::from_fn(|_| 64),
                 feeds_max: 2,
+                room_members_max: 7,
                 seed: 7,
                 inband_digits: true,
                 unix_ms_at_zero: 1_700_000_000_000,
@@ -274,6 +275,26 @@ impl World {
     pub fn echo(&mut self, party: usize) {
         let leg = self.leg(party);
         self.command(MediaCommand::Join { leg, joined: Joined::Party(leg) });
+    }
+
+    /// Opens a room on every core.
+    pub fn open_room(&mut self, room: RoomId) {
+        let cores: CoreSet = (0..self.cores.len()).map(|core| CoreId(core as u8)).collect();
+        for core in cores.iter() {
+            self.room(core, room, RoomCommand::Span { cores });
+        }
+    }
+
+    /// Passes a command about a room to one core.
+    pub fn room(&mut self, core: CoreId, room: RoomId, command: RoomCommand) {
+        self.command(MediaCommand::Room { core, room, command });
+    }
+
+    /// Joins a party to a room, and sets what it says and hears there.
+    pub fn enter(&mut self, party: usize, room: RoomId, member: Member) {
+        let leg = self.leg(party);
+        self.command(MediaCommand::Join { leg, joined: Joined::Room(room) });
+        self.command(MediaCommand::SetMember { leg, member });
     }
 
     /// The party's next audio packet.

@@ -1,7 +1,12 @@
 //! The schedule of beats: twenty phases of one millisecond, legs spread over them by their slot. Sans-IO.
 //!
-//! A leg keeps its phase for life, so a core of evenly filled slots sends at an even pace instead of in a
+//! A leg keeps its phase, so a core of evenly filled slots sends at an even pace instead of in a
 //! burst every 20 ms. A core that is late serves missed milliseconds in order, at most two rounds of them.
+//!
+//! A room beats in a phase of its own, and its members beat with it instead of in theirs. Media time must not
+//! notice the change (I8), however often it happens. So each 20 ms of a leg keep their place in its own phase: with a
+//! room they leave at the last beat before it, up to 19 ms early. [`Wheel::leave_for`] and [`Wheel::return_from`]
+//! find the beat for the next ones; a beat before it rests, and 20 ms whose beat has passed are left out.
 
 use shared::Instant;
 
@@ -14,12 +19,31 @@ pub(crate) struct Wheel {
     beats: usize,
 }
 
-/// One beat of one leg.
+/// One beat of one leg or one room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Beat {
-    pub slot: u16,
+    pub of: Beating,
     /// A half beat between two full ones: it only sends.
     pub half: bool,
+    /// Whether it is left out this once.
+    rests: bool,
+}
+
+/// The first beat of a leg with a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub first_ms: u64,
+    /// Whether the beat that carries the leg's next 20 ms has passed: they are left out.
+    pub has_passed: bool,
+}
+
+/// Who beats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beating {
+    /// The leg in this slot.
+    Leg(u16),
+    /// The room at this place, with its members.
+    Room(u16),
 }
 
 /// The milliseconds that one tick serves.
@@ -32,9 +56,10 @@ pub(crate) struct Turn {
 }
 
 impl Wheel {
-    pub fn new(legs_max: usize) -> Self {
-        // Legs of one phase, and those of the opposite phase with their half beats.
-        let beats_max = 2 * legs_max.div_ceil(PHASES);
+    pub fn new(legs_max: usize, rooms_max: usize) -> Self {
+        // Legs of one phase, and those of the opposite phase with their half beats. Rooms choose their phase
+        // by number, so all of them may have the same one.
+        let beats_max = 2 * legs_max.div_ceil(PHASES) + rooms_max;
         Self {
             phases: std::array::from_fn(|_| Vec::with_capacity(beats_max)),
             next_ms: 0,
@@ -44,25 +69,90 @@ impl Wheel {
 
     /// Lets a leg beat from the next millisecond on.
     pub fn insert(&mut self, now: Instant, slot: u16, with_half_beats: bool) {
-        // Empty milliseconds may lie behind us unserved: the leg must not beat in one of them.
-        if self.next_deadline().is_none_or(|at| at > now) {
-            self.next_ms = self.next_ms.max(now.as_millis() + 1);
-        }
-        self.push(phase_of(slot), Beat { slot, half: false });
+        self.insert_leg(now, slot, with_half_beats, false);
+    }
+
+    /// Ends the beats of a leg.
+    pub fn remove(&mut self, slot: u16) {
+        self.remove_beats(phase_of(slot), Beating::Leg(slot));
+    }
+
+    /// Lets a room beat from the next millisecond on, twice in 20 ms.
+    pub fn insert_room(&mut self, now: Instant, place: u16, phase_ms: u64) {
+        self.wake(now);
+        let (phase, of) = (phase_at(phase_ms), Beating::Room(place));
+        self.push(phase, Beat { of, half: false, rests: false });
+        self.push(opposite(phase), Beat { of, half: true, rests: false });
+    }
+
+    /// Ends the beats of a room.
+    pub fn remove_room(&mut self, place: u16, phase_ms: u64) {
+        self.remove_beats(phase_at(phase_ms), Beating::Room(place));
+    }
+
+    /// A leg beats with a room of this phase from now on, for the first time at the millisecond that this answers.
+    pub fn leave_for(&mut self, now: Instant, slot: u16, phase_ms: u64) -> Entry {
+        self.wake(now);
+        let home = phase_of(slot);
+        let is_own = |beat: &&Beat| beat.of == Beating::Leg(slot) && !beat.half;
+        let rests = self.phases[home].iter().find(is_own).is_some_and(|beat| beat.rests);
+        self.remove(slot);
+        let due_ms = self.next_in(home) + if rests { PHASES as u64 } else { 0 };
+        let first_ms = due_ms - earlier(home, phase_at(phase_ms));
+        let has_passed = first_ms < self.next_ms;
+        Entry { first_ms: first_ms + if has_passed { PHASES as u64 } else { 0 }, has_passed }
+    }
+
+    /// A leg beats in its own phase again. It beat with a room of this phase from `first_ms` on.
+    pub fn return_from(
+        &mut self,
+        now: Instant,
+        slot: u16,
+        half: bool,
+        phase_ms: u64,
+        first_ms: u64,
+    ) {
+        self.wake(now);
+        let (home, phase) = (phase_of(slot), phase_at(phase_ms));
+        let due_ms = self.next_in(phase).max(first_ms) + earlier(home, phase);
+        self.insert_leg(now, slot, half, due_ms > self.next_in(home));
+    }
+
+    /// The next millisecond of a phase to be served.
+    pub fn next_at(&self, phase_ms: u64) -> u64 {
+        self.next_in(phase_at(phase_ms))
+    }
+
+    fn next_in(&self, phase: usize) -> u64 {
+        let ahead = (PHASES + phase - phase_at(self.next_ms)) % PHASES;
+        self.next_ms + ahead as u64
+    }
+
+    fn insert_leg(&mut self, now: Instant, slot: u16, with_half_beats: bool, rests: bool) {
+        self.wake(now);
+        let of = Beating::Leg(slot);
+        self.push(phase_of(slot), Beat { of, half: false, rests });
         if with_half_beats {
-            self.push(opposite(phase_of(slot)), Beat { slot, half: true });
+            self.push(opposite(phase_of(slot)), Beat { of, half: true, rests: false });
         }
     }
 
-    pub fn remove(&mut self, slot: u16) {
-        for phase in [phase_of(slot), opposite(phase_of(slot))] {
+    /// Empty milliseconds may lie behind us unserved: nobody may start to beat in one of them.
+    fn wake(&mut self, now: Instant) {
+        if self.next_deadline().is_none_or(|at| at > now) {
+            self.next_ms = self.next_ms.max(now.as_millis() + 1);
+        }
+    }
+
+    fn remove_beats(&mut self, phase: usize, of: Beating) {
+        for phase in [phase, opposite(phase)] {
             let before = self.phases[phase].len();
-            self.phases[phase].retain(|beat| beat.slot != slot);
+            self.phases[phase].retain(|beat| beat.of != of);
             self.beats -= before - self.phases[phase].len();
         }
     }
 
-    /// The first millisecond at which a leg beats.
+    /// The first millisecond at which a leg or a room beats.
     pub fn next_deadline(&self) -> Option<Instant> {
         if self.beats == 0 {
             return None;
@@ -86,8 +176,11 @@ impl Wheel {
         self.phases[phase_at(ms)].len()
     }
 
-    pub fn beat(&self, ms: u64, index: usize) -> Option<Beat> {
-        self.phases[phase_at(ms)].get(index).copied()
+    /// The beat at a place of this millisecond; `None` where it rests.
+    pub fn take_beat(&mut self, ms: u64, index: usize) -> Option<Beat> {
+        let beat = self.phases[phase_at(ms)].get_mut(index)?;
+        let rests = std::mem::take(&mut beat.rests);
+        (!rests).then_some(*beat)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -107,6 +200,11 @@ fn phase_of(slot: u16) -> usize {
     usize::from(slot) % PHASES
 }
 
+/// Milliseconds by which a leg beats earlier in another phase than in its own.
+const fn earlier(home: usize, phase: usize) -> u64 {
+    ((PHASES + home - phase) % PHASES) as u64
+}
+
 const fn opposite(phase: usize) -> usize {
     (phase + PHASES / 2) % PHASES
 }
@@ -116,7 +214,9 @@ const fn phase_at(ms: u64) -> usize {
 }
 
 /// Slots of a round, one millisecond each.
-const PHASES: usize = 20;
+pub(crate) const PHASES: usize = 20;
+/// Memory of one beat.
+pub(crate) const BEAT_BYTES: usize = size_of::<Beat>();
 /// A core that is more than two frames late skips the older ones: their time has passed.
 const TURN_SLOTS_MAX: u64 = 2 * PHASES as u64;
 
@@ -124,9 +224,13 @@ const TURN_SLOTS_MAX: u64 = 2 * PHASES as u64;
 mod tests {
     use super::*;
 
+    fn leg(slot: u16, half: bool) -> Beat {
+        Beat { of: Beating::Leg(slot), half, rests: false }
+    }
+
     #[test]
     fn every_slot_is_taken_once_however_the_turns_fall() {
-        let mut wheel = Wheel::new(4);
+        let mut wheel = Wheel::new(4, 0);
         wheel.insert(Instant::from_millis(100), 3, false);
         let mut next = 101;
         for now in [101, 101, 105, 117, 150] {
@@ -138,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_leg_that_starts_between_the_beats_of_others_does_not_beat_before_its_start() {
-        let mut wheel = Wheel::new(20);
+        let mut wheel = Wheel::new(20, 0);
         wheel.insert(Instant::from_millis(100), 2, false);
         wheel.take_turn(Instant::from_millis(102));
         wheel.insert(Instant::from_millis(113), 3, false);
@@ -150,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_late_core_catches_up_two_rounds_and_no_more() {
-        let mut wheel = Wheel::new(1);
+        let mut wheel = Wheel::new(1, 0);
         wheel.insert(Instant::ZERO, 0, false);
         let turn = wheel.take_turn(Instant::from_millis(1_000));
         assert_eq!(turn, Turn { from_ms: 961, to_ms: 1_001, skipped: 960 });
@@ -158,7 +262,7 @@ mod tests {
 
     #[test]
     fn the_deadline_is_that_of_the_next_leg_only() {
-        let mut wheel = Wheel::new(40);
+        let mut wheel = Wheel::new(40, 1);
         assert_eq!(wheel.next_deadline(), None);
         wheel.insert(Instant::from_millis(100), 25, false);
         assert_eq!(wheel.next_deadline(), Some(Instant::from_millis(105)));
@@ -168,12 +272,80 @@ mod tests {
         assert_eq!((wheel.next_deadline(), wheel.is_empty()), (None, true));
     }
 
+    /// The times at which leg 2 beats, alone or with the room at phase 15.
+    fn beats(wheel: &mut Wheel, to_ms: u64) -> Vec<u64> {
+        let mut times = Vec::new();
+        for ms in wheel.next_ms..=to_ms {
+            wheel.take_turn(Instant::from_millis(ms));
+            for index in 0..wheel.len(ms) {
+                times.extend(wheel.take_beat(ms, index).filter(|beat| !beat.half).map(|_| ms));
+            }
+        }
+        times
+    }
+
+    #[test]
+    fn a_leg_beats_early_once_in_a_room_and_comes_back_to_its_own_time() {
+        let mut wheel = Wheel::new(20, 1);
+        wheel.insert(Instant::from_millis(0), 2, false);
+        assert_eq!(beats(&mut wheel, 50), [2, 22, 42]);
+        wheel.insert_room(Instant::from_millis(50), 0, 15);
+        assert_eq!(
+            wheel.leave_for(Instant::from_millis(50), 2, 15),
+            Entry { first_ms: 55, has_passed: false }
+        );
+        assert_eq!(beats(&mut wheel, 80), [55, 75]);
+        wheel.return_from(Instant::from_millis(80), 2, false, 15, 55);
+        wheel.remove_room(0, 15);
+        // 82 would be 7 ms after 75.
+        assert_eq!(beats(&mut wheel, 125), [102, 122]);
+    }
+
+    #[test]
+    fn a_leg_that_changes_rooms_keeps_its_account() {
+        let mut wheel = Wheel::new(20, 2);
+        wheel.insert(Instant::from_millis(0), 2, false);
+        wheel.insert_room(Instant::from_millis(0), 0, 15);
+        wheel.insert_room(Instant::from_millis(0), 1, 18);
+        beats(&mut wheel, 50);
+        assert_eq!(wheel.leave_for(Instant::from_millis(50), 2, 15).first_ms, 55);
+        beats(&mut wheel, 56);
+        wheel.return_from(Instant::from_millis(56), 2, false, 15, 55);
+        // What 62 would carry left at 55; what 82 would carry leaves at 78.
+        assert_eq!(
+            wheel.leave_for(Instant::from_millis(56), 2, 18),
+            Entry { first_ms: 78, has_passed: false }
+        );
+        beats(&mut wheel, 70);
+        wheel.return_from(Instant::from_millis(70), 2, false, 18, 78);
+        assert_eq!(
+            wheel.leave_for(Instant::from_millis(70), 2, 15),
+            Entry { first_ms: 75, has_passed: false }
+        );
+    }
+
+    #[test]
+    fn a_leg_that_joins_behind_the_beat_of_the_room_leaves_20_ms_out() {
+        let mut wheel = Wheel::new(20, 1);
+        wheel.insert(Instant::from_millis(0), 2, false);
+        wheel.insert_room(Instant::from_millis(0), 0, 15);
+        assert_eq!(beats(&mut wheel, 57), [2, 15, 22, 35, 42, 55]);
+        assert_eq!(
+            wheel.leave_for(Instant::from_millis(57), 2, 15),
+            Entry { first_ms: 75, has_passed: true }
+        );
+        assert_eq!(beats(&mut wheel, 80), [75]);
+        wheel.return_from(Instant::from_millis(80), 2, false, 15, 75);
+        wheel.remove_room(0, 15);
+        assert_eq!(beats(&mut wheel, 125), [102, 122]);
+    }
+
     #[test]
     fn half_beats_lie_between_the_full_ones() {
-        let mut wheel = Wheel::new(1);
+        let mut wheel = Wheel::new(1, 0);
         wheel.insert(Instant::ZERO, 0, true);
-        assert_eq!(wheel.beat(20, 0), Some(Beat { slot: 0, half: false }));
-        assert_eq!(wheel.beat(30, 0), Some(Beat { slot: 0, half: true }));
+        assert_eq!(wheel.take_beat(20, 0), Some(leg(0, false)));
+        assert_eq!(wheel.take_beat(30, 0), Some(leg(0, true)));
         wheel.remove(0);
         assert!(wheel.is_empty());
     }

@@ -188,6 +188,7 @@ fn a_core_neither_allocates_nor_frees_after_it_was_made() {
         legs_max: usize::from(LEGS),
         taps_max: BySink::from_fn(|_| 16),
         feeds_max: 4,
+        room_members_max: 16,
         seed: 1,
         inband_digits: true,
         unix_ms_at_zero: 0,

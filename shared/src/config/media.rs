@@ -7,6 +7,7 @@ use super::checks::Checks;
 use super::section::section;
 use super::value::{SettingValue, Value, integer, text, word_settings};
 use crate::leg::LatchMode;
+use crate::limits::ROOM_MEMBERS_PER_CORE_MAX;
 
 section! {
     /// Media cores, their addresses and ports.
@@ -28,6 +29,8 @@ section! {
         dscp: u32 = "46",
         /// Whether to detect digits in the audio of parties that negotiated no telephone events.
         inband_digits: bool = "true",
+        /// Members of rooms (conferences, queues) that one core mixes at once.
+        room_members_max: u32 = "1000",
         /// SRTP: secure = required by Secure domains and secure=true, refused elsewhere; offered = also accepted from any caller that offers it.
         srtp: SrtpUse = "\"secure\"",
         /// Seconds without media after which a call ends; 0 = never.
@@ -51,6 +54,11 @@ impl Media {
             "takes at most 255 addresses",
         );
         checks.require(self.dscp <= 63, "media.dscp", "takes 0 to 63");
+        checks.require(
+            self.room_members_max as usize <= ROOM_MEMBERS_PER_CORE_MAX,
+            "media.room_members_max",
+            "takes at most 8192, as many legs as a core may have",
+        );
     }
 }
 

@@ -77,6 +77,9 @@ const ROWS: &[Row] = &[
         "RTP packets of digits as tones, for parties without telephone events.",
         |f| f.sent_tones,
     ),
+    ("media_room_packets_sent_total", "counter", "RTP packets with audio of a room.", |f| {
+        f.sent_room
+    }),
     ("media_rtcp_packets_sent_total", "counter", "RTCP packets sent.", |f| f.sent_rtcp),
     ("media_mesh_packets_received_total", "counter", "Whole packets from other cores.", |f| {
         f.mesh_received
@@ -155,6 +158,56 @@ const ROWS: &[Row] = &[
         "counter",
         "Slots left out because the core was too late.",
         |f| f.ticks_skipped,
+    ),
+    ("media_rooms", "gauge", "Rooms that are open now.", |f| f.rooms),
+    ("media_room_members", "gauge", "Members of rooms now.", |f| f.room_members),
+    (
+        "media_room_packets_late_total",
+        "counter",
+        "Packets of members after their frame was mixed: more jitter than the playout delay.",
+        |f| f.room_packets_late,
+    ),
+    (
+        "media_room_frames_lost_total",
+        "counter",
+        "Frames of members with samples that were lost or late.",
+        |f| f.room_frames_lost,
+    ),
+    (
+        "media_room_frames_left_out_total",
+        "counter",
+        "Frames of members left out because too many waited.",
+        |f| f.room_frames_left_out,
+    ),
+    ("media_room_sums_sent_total", "counter", "Frames of rooms for other cores.", |f| {
+        f.room_sums_sent
+    }),
+    (
+        "media_room_sums_unsent_total",
+        "counter",
+        "Frames of rooms that a ring had no room for: the other core is overloaded.",
+        |f| f.room_sums_unsent,
+    ),
+    ("media_room_sums_received_total", "counter", "Frames of rooms from other cores.", |f| {
+        f.room_sums_received
+    }),
+    (
+        "media_room_sums_late_total",
+        "counter",
+        "Frames of rooms from other cores after their tick.",
+        |f| f.room_sums_late,
+    ),
+    (
+        "media_room_sums_lost_total",
+        "counter",
+        "Sums of other cores missing at their tick: a core is overloaded.",
+        |f| f.room_sums_lost,
+    ),
+    (
+        "media_room_coaches_left_out_total",
+        "counter",
+        "Frames of coaches beyond eight at once in a room.",
+        |f| f.room_coaches_left_out,
     ),
     ("media_legs", "gauge", "Legs that are up now.", |f| f.legs),
     ("media_fast_path_legs", "gauge", "Legs whose party's packets the kernel relays now.", |f| {

@@ -77,7 +77,9 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
     let ports = u64::from(config.media.ports.ports()) * config.media.addresses.len() as u64;
     let connections = u64::from(config.sip.connections_max);
     // The gateway leaves legs, taps and feeds of a core at their defaults.
-    let media_core = io::core_bytes(&io::IoConfig::default()) as u64;
+    let members = config.media.room_members_max as usize;
+    let io_config = io::IoConfig { room_members_max: members, ..io::IoConfig::default() };
+    let media_core = io::core_bytes(&io_config) as u64;
     let recordings = cores * limits::TAPS_PER_CORE_MAX as u64;
     let share = match config.limits.profile {
         LimitsProfile::Node | LimitsProfile::Twilio => 1,
@@ -85,7 +87,7 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
     vec![
         ("the process itself", 1, PROCESS_BYTES),
         ("speech workers", SPEECH_WORKERS as u64, SPEECH_WORKER_BYTES),
-        ("media core legs, taps, feeds and rings", cores, media_core),
+        ("media core legs, taps, feeds, rooms and rings", cores, media_core),
         ("media socket buffers", ports, MEDIA_SOCKET_BYTES),
         ("ports of the kernel's fast path", ports / 2, io::kernel::LEG_BYTES as u64),
         ("recordings", recordings, RECORDING_BYTES),

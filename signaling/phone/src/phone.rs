@@ -70,6 +70,7 @@ impl Phone {
             legs_max: 1,
             taps_max: BySink::only(Sink::Recorder, 1),
             feeds_max: 0,
+            room_members_max: 0,
             seed: u64::from_le_bytes([
                 seed[8], seed[9], seed[10], seed[11], seed[12], seed[13], seed[14], seed[15],
             ]),

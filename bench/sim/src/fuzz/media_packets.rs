@@ -39,6 +39,7 @@ impl Core {
             legs_max: 2,
             taps_max: BySink::only(Sink::Recorder, 2),
             feeds_max: 0,
+            room_members_max: 0,
             seed: 1,
             inband_digits: true,
             unix_ms_at_zero: 1_700_000_000_000,

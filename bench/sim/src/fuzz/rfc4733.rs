@@ -54,6 +54,7 @@ impl Core {
             legs_max: 2,
             taps_max: BySink::default(),
             feeds_max: 0,
+            room_members_max: 0,
             seed: 1,
             inband_digits: true,
             unix_ms_at_zero: 1_700_000_000_000,

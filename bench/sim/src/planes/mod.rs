@@ -175,6 +175,7 @@ impl Story {
                 legs_max: PARTIES,
                 taps_max: BySink::only(Sink::Recorder, 1),
                 feeds_max: PARTIES,
+                room_members_max: PARTIES,
                 inband_digits: true,
                 seed,
                 unix_ms_at_zero: 1_700_000_000_000,

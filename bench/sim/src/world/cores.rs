@@ -87,6 +87,7 @@ impl Cores {
             legs_max,
             taps_max: BySink::only(Sink::Recorder, 8),
             feeds_max: 0,
+            room_members_max: 64,
             seed,
             inband_digits: true,
             unix_ms_at_zero: START_UNIX_MS - 1_000,

@@ -2,7 +2,7 @@
 //!
 //! Legs beat in 20 phases of 1 ms ([`crate::wheel`]), so that a core's work is spread evenly. One thing at a
 //! time fills the beat: a prompt or digits, else a feed, else the bridged party's keys as tones, else the bridged party
-//! itself, else silence. Silence is sent because a stopped stream looks like a dead call to the party
+//! itself or the room, else silence. Silence is sent because a stopped stream looks like a dead call to the party
 //! and its NAT. Checks that are seldom due (RTCP, media timeout, pending keys) share one deadline a slot.
 
 use shared::media::PlayEnd;
@@ -18,28 +18,28 @@ use crate::relay::{Feed, Stamp};
 use crate::rtp::{self, HEADER_BYTES};
 use crate::srtp::SRTP_OVERHEAD_MAX;
 use crate::telephone_event::{DigitStep, EVENT_BYTES};
-use crate::wheel::Beat;
 
 use super::Plane;
 
 /// Origin of the samples that we send, for the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
+pub(super) enum Origin {
     Prompt,
     Feed,
+    Room,
     Silence,
     Tone,
 }
 
 impl Plane {
     /// One beat of one leg. A leg that is relayed to is left in two comparisons.
-    pub(super) fn beat(&mut self, at: Instant, beat: Beat, out: &mut impl Output) {
-        let slot = usize::from(beat.slot);
+    pub(super) fn beat(&mut self, at: Instant, slot: u16, half: bool, out: &mut impl Output) {
+        let slot = usize::from(slot);
         let now_samples = clock::samples(at);
-        if !self.legs.outbound(slot).playing || !self.beat_playing(slot, beat, now_samples, out) {
-            self.beat_idle(slot, now_samples, out);
+        if !self.legs.outbound(slot).playing || !self.beat_playing(slot, half, now_samples, out) {
+            self.beat_idle(slot, at, half, now_samples, out);
         }
-        if beat.half {
+        if half {
             return;
         }
         if self.legs.outbound(slot).playing {
@@ -69,8 +69,15 @@ impl Plane {
         }
     }
 
-    /// Nothing plays: sends silence, unless the bridged party's packets arrive.
-    fn beat_idle(&mut self, slot: usize, now_samples: u32, out: &mut impl Output) {
+    /// Nothing plays: sends what the room says, or silence, unless the bridged party's packets arrive.
+    fn beat_idle(
+        &mut self,
+        slot: usize,
+        at: Instant,
+        half: bool,
+        now_samples: u32,
+        out: &mut impl Output,
+    ) {
         let outbound = self.legs.outbound_mut(slot);
         if outbound.numbers.relayed_within(RELAY_GAP_SAMPLES, now_samples) {
             return;
@@ -84,6 +91,9 @@ impl Plane {
                 return;
             }
             outbound.make_due();
+        }
+        if self.beat_member(slot, at, half, now_samples, out) {
+            return;
         }
         let outbound = self.legs.outbound_mut(slot);
         if !outbound.can_send() {
@@ -101,7 +111,7 @@ impl Plane {
     fn beat_playing(
         &mut self,
         slot: usize,
-        beat: Beat,
+        half: bool,
         now_samples: u32,
         out: &mut impl Output,
     ) -> bool {
@@ -118,7 +128,7 @@ impl Plane {
                 true
             }
             Some(Playing::Digits(sender)) => {
-                if beat.half {
+                if half {
                     return true;
                 }
                 match sender.step() {
@@ -135,7 +145,7 @@ impl Plane {
                 true
             }
             None if self.tones.at(leg.tones).is_some_and(|tones| tones.is_active()) => {
-                if !beat.half {
+                if !half {
                     self.beat_tones(slot, now_samples, out);
                 }
                 true
@@ -213,7 +223,7 @@ impl Plane {
         }
     }
 
-    fn send_samples(
+    pub(super) fn send_samples(
         &mut self,
         slot: usize,
         now_samples: u32,
@@ -228,6 +238,7 @@ impl Plane {
         match origin {
             Origin::Prompt => self.meters.sent_prompt += 1,
             Origin::Feed => self.meters.sent_feed += 1,
+            Origin::Room => self.meters.sent_room += 1,
             Origin::Silence => self.meters.sent_silence += 1,
             Origin::Tone => self.meters.sent_tones += 1,
         }

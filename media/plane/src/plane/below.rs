@@ -171,7 +171,7 @@ impl Plane {
         // A bridge of one core has a route each way or none.
         match self.legs.inbound(slot).route {
             Route::Local { slot: other } => Some(usize::from(other)),
-            Route::Nowhere | Route::Mesh => None,
+            Route::Nowhere | Route::Mesh | Route::Room => None,
         }
     }
 }

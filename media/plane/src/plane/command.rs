@@ -9,10 +9,7 @@ use std::sync::Arc;
 use shared::feed::FeedEnd;
 use shared::leg::LegQuality;
 use shared::media::{PlayEnd, PlayedValue, Prompt, TapEnd};
-use shared::{
-    CommandRefusal, Instant, LegId, LegPlan, MediaCommand, MediaEvent, PlayId, RoomCommand,
-    RoomEvent,
-};
+use shared::{CommandRefusal, Instant, LegId, LegPlan, MediaCommand, MediaEvent, PlayId};
 
 use crate::address::PackedAddress;
 use crate::clock;
@@ -56,7 +53,7 @@ impl Plane {
             }
             MediaCommand::Join { leg, joined } => {
                 let slot = self.slot_of(leg).ok_or(CommandRefusal::NoLeg);
-                if let Err(reason) = slot.and_then(|slot| self.join(slot, joined)) {
+                if let Err(reason) = slot.and_then(|slot| self.join(now, slot, joined)) {
                     self.refuse_for(leg, reason, out);
                 }
             }
@@ -89,12 +86,13 @@ impl Plane {
                 Some(slot) => self.stop_feed(slot, feed, out),
                 None => self.refuse(leg, out),
             },
-            MediaCommand::SetMember { leg, .. } => {
-                self.refuse_for(leg, CommandRefusal::NoRoom, out);
+            MediaCommand::SetMember { leg, member } => {
+                if let Err(reason) = self.set_member(leg, member) {
+                    self.refuse_for(leg, reason, out);
+                }
             }
             MediaCommand::Room { core, room, command } => {
-                let event = refuse_room(command);
-                out.event(MediaEvent::Room { core, room, event });
+                self.room_command(now, core, room, command, out);
             }
             MediaCommand::Describe { leg, mut description } => {
                 *description = self.slot_of(leg).and_then(|slot| self.describe(slot, out));
@@ -162,8 +160,10 @@ impl Plane {
         let had_half_beats = outbound.wants_half_beats();
         outbound.apply(&plan);
         outbound.destination = destination(&plan, inbound);
-        if outbound.wants_half_beats() != had_half_beats {
-            let with_half_beats = outbound.wants_half_beats();
+        let with_half_beats = outbound.wants_half_beats();
+        if self.rooms.member_at(slot).is_some() {
+            self.rooms.set_media(slot, plan.media.codec, with_half_beats);
+        } else if with_half_beats != had_half_beats {
             self.wheel.remove(leg.id.slot);
             self.wheel.insert(now, leg.id.slot, with_half_beats);
         }
@@ -203,6 +203,7 @@ impl Plane {
         self.end_feed(slot, FeedEnd::LegStopped, out);
         self.end_taps(slot, TapEnd::LegStopped, out);
         self.send_goodbye(now, slot, out);
+        self.leave_room(now, slot);
         let Some(leg) = self.legs.leg(slot) else { return };
         let (id, has_rtcp_socket) = (leg.id, !leg.plan.media.rtcp_mux);
         self.srtp.free(leg.srtp.or(leg.srtp_resting));
@@ -321,16 +322,5 @@ pub(super) fn destination(plan: &LegPlan, inbound: &Inbound) -> PackedAddress {
         (None, _) => PackedAddress::NONE,
         (Some(remote), Latch::Open) => PackedAddress::new(remote),
         (Some(_), Latch::Deciding { .. } | Latch::Locked) => inbound.source,
-    }
-}
-
-/// The refusal of a command about a room.
-fn refuse_room(command: RoomCommand) -> RoomEvent {
-    match command {
-        RoomCommand::Play { play, prompt, .. } => {
-            RoomEvent::PlayEnded { play, cause: PlayEnd::Stopped, prompt }
-        }
-        RoomCommand::StartTap { tap, .. } => RoomEvent::TapEnded { tap, cause: TapEnd::Refused },
-        _ => RoomEvent::Refused { reason: CommandRefusal::NoRoom },
     }
 }

@@ -1,6 +1,8 @@
 //! Beliefs about a core's state that no single part holds, checked after every command in debug builds:
 //! arrays by slot, the slabs they point into, and the hot copies of cold facts must agree. Sans-IO.
 
+use shared::Joined;
+
 use super::Plane;
 use crate::inbound::Route;
 use crate::output::SocketId;
@@ -25,6 +27,7 @@ impl Plane {
         let (inbound, outbound) = (self.legs.inbound(slot), self.legs.outbound(slot));
         let Some(leg) = self.legs.leg(slot) else {
             assert_eq!(inbound.route, Route::Nowhere, "a vacant slot has a route");
+            self.rooms.assert_consistent(slot, false);
             assert!(!outbound.can_send(), "a vacant slot sends");
             return;
         };
@@ -58,6 +61,7 @@ impl Plane {
         assert_eq!(inbound.secured, leg.srtp.is_some(), "SRTP without its state, or state unused");
         assert!(leg.srtp.is_none() || leg.srtp_resting.is_none(), "SRTP is in use and resting");
         self.legs.assert_route(slot);
+        self.rooms.assert_consistent(slot, matches!(leg.joined, Joined::Room(_)));
         assert!(
             !self.below.is_given(slot) || self.relay_rule(leg.id).is_ok(),
             "a tier relays without a rule"

@@ -1,6 +1,6 @@
 //! Legs joined and parted ([`crate::join`]): what else of a leg depends on its other end. Sans-IO.
 
-use shared::{CommandRefusal, Joined};
+use shared::{CommandRefusal, Instant, Joined};
 
 use crate::leg_table::LegParts;
 use crate::relay::Feed;
@@ -11,11 +11,18 @@ impl Plane {
     /// Joins the leg in a slot to its new other end.
     ///
     /// # Errors
-    /// [`CommandRefusal::NoRoom`] for a room: the leg keeps the other end that it has.
-    pub(super) fn join(&mut self, slot: usize, joined: Joined) -> Result<(), CommandRefusal> {
-        if matches!(joined, Joined::Room(_)) {
-            return Err(CommandRefusal::NoRoom);
-        }
+    /// The room is not open here, or there are too many members: the leg keeps the other end that it has.
+    pub(super) fn join(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        joined: Joined,
+    ) -> Result<(), CommandRefusal> {
+        let room = match joined {
+            Joined::Room(room) => Some((room, self.check_room(slot, room)?)),
+            Joined::Nobody | Joined::Party(_) => None,
+        };
+        self.leave_room(now, slot);
         let parts = self.legs.parts(slot).ok_or(CommandRefusal::NoLeg)?;
         let LegParts { leg, outbound, .. } = parts;
         self.tones.free(leg.tones.take());
@@ -25,6 +32,9 @@ impl Plane {
             outbound.numbers.feed = Feed::NONE;
         }
         self.legs.join(slot, joined);
+        if let Some((room, place)) = room {
+            self.enter_room(now, slot, room, place);
+        }
         self.assert_consistent(slot);
         Ok(())
     }

@@ -17,7 +17,7 @@ use crate::dtmf::ToneNote;
 use crate::g711;
 use crate::inbound::{Heard, Latch, LatchStep, Route, accepts_ip};
 use crate::leg_table::LegParts;
-use crate::mesh::{MESH_PAYLOAD_BYTES, MeshFrame, MeshHeader};
+use crate::mesh::{Carried, MESH_PAYLOAD_BYTES, MeshFrame, MeshHeader, PacketFrame};
 use crate::meters::DropReason;
 use crate::outbound::Speech;
 use crate::output::{Output, Received, SocketId};
@@ -157,6 +157,7 @@ impl Plane {
         let content = match heard {
             Heard::ComfortNoise => {
                 self.tap_comfort_noise(slot);
+                self.rooms.hear_comfort_noise(slot);
                 return Ok(Fate::Consumed);
             }
             Heard::Media(Content::Event) => {
@@ -183,6 +184,13 @@ impl Plane {
         let incoming = Incoming { epoch, sequence, timestamp, content, len, note };
         match self.legs.inbound(slot).route {
             Route::Nowhere => Ok(Fate::Consumed),
+            Route::Room => {
+                if let Content::Audio(_) = content {
+                    let payload = packet.get(header.payload.clone()).unwrap_or_default();
+                    self.hear_in_room(now, slot, incoming, payload);
+                }
+                Ok(Fate::Consumed)
+            }
             Route::Local { slot: peer } => self.forward(now, peer, incoming, &header, packet, out),
             Route::Mesh => self.send_to_mesh(slot, incoming, &header, packet, out),
         }
@@ -417,14 +425,15 @@ impl Plane {
                 last: index + 1 == parts_max,
                 len: part.len() as u8,
             };
-            if !out.mesh(to.core, &MeshFrame::new(to, leg.id, place, part)) {
+            let frame = PacketFrame::new(to, leg.id, place, part);
+            if !out.mesh(to.core, &MeshFrame(Carried::Packet(frame))) {
                 return Err(DropReason::MeshFull);
             }
         }
         Ok(Fate::ToMesh)
     }
 
-    pub(super) fn take_frame(&mut self, now: Instant, frame: &MeshFrame, out: &mut impl Output) {
+    pub(super) fn take_frame(&mut self, now: Instant, frame: &PacketFrame, out: &mut impl Output) {
         let part = frame.payload();
         if frame.is_whole() {
             self.take_from_mesh(now, frame, part, out);
@@ -440,7 +449,7 @@ impl Plane {
     fn take_from_mesh(
         &mut self,
         now: Instant,
-        frame: &MeshFrame,
+        frame: &PacketFrame,
         payload: &[u8],
         out: &mut impl Output,
     ) {
@@ -459,7 +468,7 @@ impl Plane {
     fn send_from_mesh(
         &mut self,
         now: Instant,
-        frame: &MeshFrame,
+        frame: &PacketFrame,
         payload: &[u8],
         out: &mut impl Output,
     ) -> Result<bool, DropReason> {

@@ -25,6 +25,7 @@ impl Plane {
             Route::Local { slot } => usize::from(slot),
             Route::Nowhere => return Err(NotRelayable::NotJoined),
             Route::Mesh => return Err(NotRelayable::OtherCore),
+            Route::Room => return Err(NotRelayable::InRoom),
         };
         let leg_at = |slot: usize| self.legs.leg(slot).ok_or(NotRelayable::NoLeg);
         let (leg, joined) = (leg_at(slot)?, leg_at(other)?);

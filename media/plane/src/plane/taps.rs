@@ -1,11 +1,11 @@
 //! The taps of a leg: a list through the core's slab of taps. Sans-IO.
 
 use shared::media::{TapEnd, TapLimits, TapPause, TapTracks};
-use shared::{Codec, LegId, MediaEvent, Sink, TapId};
+use shared::{Codec, LegId, MediaEvent, RoomEvent, Sink, TapId};
 
 use crate::leg_table::LegParts;
 use crate::output::Output;
-use crate::tap::{TapCounts, TapState};
+use crate::tap::{TapCounts, TapOwner, TapState};
 
 use super::Plane;
 
@@ -20,18 +20,24 @@ impl Plane {
         limits: TapLimits,
     ) -> bool {
         let Some(slot) = self.slot_of(leg) else { return false };
-        if self.meters.taps[sink] as usize >= self.taps_max[sink] {
-            return false;
-        }
-        let Some(index) = self.taps_free.pop() else { return false };
+        let Some(index) = self.take_tap(sink) else { return false };
         let Some(LegParts { leg: up, outbound, .. }) = self.legs.parts(slot) else { return false };
         let tap = &mut self.taps[usize::from(index)];
-        tap.start(id, leg, sink, tracks, limits, outbound.codec);
+        tap.start(id, TapOwner::Leg(leg), sink, tracks, limits, outbound.codec);
         tap.next = up.first_tap.replace(index);
         self.mark_tapped(slot);
-        self.meters.taps[sink] += 1;
         self.assert_consistent(slot);
         true
+    }
+
+    /// A vacant tap for a sink, which counts as up from now on.
+    pub(super) fn take_tap(&mut self, sink: Sink) -> Option<u16> {
+        if self.meters.taps[sink] as usize >= self.taps_max[sink] {
+            return None;
+        }
+        let index = self.taps_free.pop()?;
+        self.meters.taps[sink] += 1;
+        Some(index)
     }
 
     pub(super) fn pause_tap(&mut self, slot: usize, id: TapId, pause: Option<TapPause>) {
@@ -105,6 +111,12 @@ impl Plane {
 
     fn end_tap(&mut self, slot: usize, index: u16, cause: TapEnd, out: &mut impl Output) {
         self.unlink_tap(slot, index);
+        self.finish_tap(index, cause, out);
+        self.assert_consistent(slot);
+    }
+
+    /// Delivers what a tap still has, and its last frame.
+    pub(super) fn finish_tap(&mut self, index: u16, cause: TapEnd, out: &mut impl Output) {
         let tap = &mut self.taps[usize::from(index)];
         let sink = tap.sink;
         let counts = tap.finish(cause, &mut |frame| out.deliver(sink, frame));
@@ -116,7 +128,6 @@ impl Plane {
             );
             self.taps_ending.push(index);
         }
-        self.assert_consistent(slot);
     }
 
     /// `false` when the sink's ring is full.
@@ -129,7 +140,14 @@ impl Plane {
             return false;
         }
         tap.state = TapState::Free;
-        out.event(MediaEvent::TapEnded { leg: tap.leg, tap: tap.id, cause });
+        let tap_id = tap.id;
+        out.event(match tap.owner {
+            TapOwner::Leg(leg) => MediaEvent::TapEnded { leg, tap: tap_id, cause },
+            TapOwner::Room(room) => {
+                let event = RoomEvent::TapEnded { tap: tap_id, cause };
+                MediaEvent::Room { core: self.legs.core(), room, event }
+            }
+        });
         self.meters.tap_frames[sink] += 1;
         self.meters.taps[sink] -= 1;
         debug_assert!(self.taps_free.len() < self.taps_free.capacity(), "I2: it would allocate");
@@ -161,7 +179,7 @@ impl Plane {
         self.legs.outbound_mut(slot).tapped = tapped;
     }
 
-    fn count_frames(&mut self, sink: Sink, counts: TapCounts) {
+    pub(super) fn count_frames(&mut self, sink: Sink, counts: TapCounts) {
         self.meters.tap_frames[sink] += counts.taken;
         self.meters.tap_frames_lost[sink] += counts.lost;
     }

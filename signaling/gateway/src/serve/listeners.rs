@@ -249,6 +249,7 @@ fn start_media(
         addresses: config.media.addresses.clone(),
         ports: config.media.ports.first..=config.media.ports.last,
         own,
+        room_members_max: config.media.room_members_max as usize,
         inband_digits: config.media.inband_digits,
         seed: u64::from_le_bytes(seed),
         dscp: u8::try_from(config.media.dscp).unwrap_or(u8::MAX),

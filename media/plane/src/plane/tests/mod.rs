@@ -11,6 +11,7 @@ mod properties;
 mod relay;
 mod relaying;
 mod reports;
+mod rooms;
 mod secure;
 mod sources;
 mod taps;

@@ -1,0 +1,386 @@
+//! Rooms: who hears whom, on one core and on three, with every role, packet time and end.
+
+use std::f32::consts::TAU;
+
+use shared::{CoreId, FRAME_SAMPLES, Member, Playout, RoomCommand, RoomEvent, Voice};
+
+use shared::media::TapPause;
+
+use super::*;
+
+const ROOM: RoomId = RoomId(13);
+const TALKS: Member = Member { voice: Voice::Room, hears: true, playout: Playout::Off };
+
+/// A world of parties that are in the room and speak in turn of 20 ms, each its own tone.
+struct Conference {
+    world: World,
+    tick: usize,
+    speaks: Vec<bool>,
+}
+
+impl Conference {
+    fn new(cores: u8, parties: usize, member: impl Fn(usize) -> Member) -> Self {
+        Self::with(cores, parties, member, |_, _| {})
+    }
+
+    fn with(
+        cores: u8,
+        parties: usize,
+        member: impl Fn(usize) -> Member,
+        change: impl Fn(usize, &mut LegPlan),
+    ) -> Self {
+        let mut world = World::new(cores);
+        world.open_room(ROOM);
+        for party in 0..parties {
+            world.start(|plan| change(party, plan));
+            world.enter(party, ROOM, member(party));
+        }
+        Self { world, tick: 0, speaks: vec![true; parties] }
+    }
+
+    /// Each party speaks 20 ms, in the middle of the ticks of the room.
+    fn run(&mut self, ticks: usize) {
+        for _ in 0..ticks {
+            for party in 0..self.speaks.len() {
+                let codes = tone(party, self.tick * FRAME_SAMPLES, FRAME_SAMPLES);
+                if self.speaks[party] {
+                    let _ = self.world.speak(party, &codes);
+                } else {
+                    self.world.lose(party, &codes);
+                }
+            }
+            self.tick += 1;
+            self.world.run(20);
+        }
+    }
+
+    /// The power of each party's tone in what a party hears from now on, in percent of that tone alone.
+    fn hears(&mut self, party: usize, codec: Codec) -> Vec<u32> {
+        self.world.heard(party);
+        self.run(50);
+        let heard = self.world.heard(party);
+        assert_continuous_within(&heard, 400);
+        let codes: Vec<u8> = heard.iter().flat_map(|sent| sent.payload().to_vec()).collect();
+        let samples: Vec<f32> =
+            codes.iter().map(|code| f32::from(g711::decode(codec, *code))).collect();
+        (0..self.speaks.len()).map(|of| power(&samples, hertz(of))).collect()
+    }
+}
+
+fn hertz(party: usize) -> f32 {
+    350.0 + 250.0 * party as f32
+}
+
+/// A tone in mu-law with a peak of 4,000.
+fn tone(party: usize, from: usize, samples: usize) -> Vec<u8> {
+    let sample = |at: usize| (TAU * hertz(party) * at as f32 / 8_000.0).sin() * 4_000.0;
+    (from..from + samples).map(|at| g711::encode(Codec::Pcmu, sample(at) as i16)).collect()
+}
+
+/// Goertzel's measure of one frequency, in percent of a tone with a peak of 4,000.
+fn power(samples: &[f32], hertz: f32) -> u32 {
+    let turn = TAU * hertz / 8_000.0;
+    let (mut sine, mut cosine) = (0.0, 0.0);
+    for (at, sample) in samples.iter().enumerate() {
+        sine += sample * (turn * at as f32).sin();
+        cosine += sample * (turn * at as f32).cos();
+    }
+    let peak = 2.0 * f32::hypot(sine, cosine) / samples.len() as f32;
+    (peak / 40.0).round() as u32
+}
+
+fn assert_hears(conference: &mut Conference, party: usize, others: &[usize]) {
+    assert_hears_in(conference, party, others, Codec::Pcmu);
+}
+
+fn assert_hears_in(conference: &mut Conference, party: usize, others: &[usize], codec: Codec) {
+    let heard = conference.hears(party, codec);
+    for (of, percent) in heard.iter().enumerate() {
+        let expected = if others.contains(&of) { 85..=115 } else { 0..=3 };
+        assert!(expected.contains(percent), "{party} hears {heard:?} instead of {others:?}");
+    }
+}
+
+#[test]
+fn each_member_hears_exactly_the_others_on_one_core_and_on_three() {
+    for cores in [1, 3] {
+        let mut conference = Conference::new(cores, 7, |_| TALKS);
+        conference.run(10);
+        for party in 0..7 {
+            let others: Vec<usize> = (0..7).filter(|other| *other != party).collect();
+            assert_hears(&mut conference, party, &others);
+        }
+    }
+}
+
+#[test]
+fn one_talker_is_heard_bit_by_bit_in_order_and_without_a_gap() {
+    for cores in [1, 3] {
+        let mut conference = Conference::new(cores, 3, |_| TALKS);
+        conference.speaks = vec![true, false, false];
+        conference.run(100);
+        let said: Vec<u8> = tone(0, 0, 100 * FRAME_SAMPLES);
+        for party in [1, 2] {
+            let heard = conference.world.heard(party);
+            let codes: Vec<u8> = heard.iter().flat_map(|sent| sent.payload().to_vec()).collect();
+            let start = codes.windows(400).position(|window| *window == said[..400]);
+            let start = start.expect("the beginning of the tone");
+            assert!(codes.len() - start >= 96 * FRAME_SAMPLES, "{cores}: {start}");
+            assert_eq!(codes[start..], said[..codes.len() - start], "{cores}");
+        }
+    }
+}
+
+#[test]
+fn roles_say_who_hears_whom() {
+    let mut conference = Conference::new(1, 5, |party| match party {
+        1 => Member { voice: Voice::Nobody, ..TALKS },
+        2 => Member { hears: false, ..TALKS },
+        3 => Member::default(),
+        _ => TALKS,
+    });
+    conference.run(10);
+    assert_hears(&mut conference, 0, &[2, 4]);
+    assert_hears(&mut conference, 1, &[0, 2, 4]);
+    assert_hears(&mut conference, 2, &[]);
+    assert_hears(&mut conference, 3, &[]);
+    let leg = conference.world.leg(3);
+    conference.world.command(MediaCommand::SetMember { leg, member: TALKS });
+    conference.run(5);
+    assert_hears(&mut conference, 0, &[2, 3, 4]);
+    assert_hears(&mut conference, 3, &[0, 2, 4]);
+}
+
+#[test]
+fn a_coach_is_heard_by_one_member_on_any_core() {
+    for cores in [1, 3] {
+        let mut conference = Conference::new(cores, 4, |_| TALKS);
+        let (coach, coached) = (conference.world.leg(3), conference.world.leg(1));
+        let member = Member { voice: Voice::Member(coached), ..TALKS };
+        conference.world.command(MediaCommand::SetMember { leg: coach, member });
+        conference.run(10);
+        assert_hears(&mut conference, 0, &[1, 2]);
+        assert_hears(&mut conference, 1, &[0, 2, 3]);
+        assert_hears(&mut conference, 2, &[0, 1]);
+        assert_hears(&mut conference, 3, &[0, 1, 2]);
+    }
+}
+
+#[test]
+fn every_packet_time_and_codec_and_srtp_hears_the_room() {
+    let change = |party: usize, plan: &mut LegPlan| match party {
+        1 => plan.media.ptime_ms = 10,
+        2 => plan.media.ptime_ms = 30,
+        3 => plan.media.ptime_ms = 60,
+        4 => {
+            plan.media.codec = Codec::Pcma;
+            plan.media.payload_type_send = 8;
+        }
+        _ => {}
+    };
+    let mut conference = Conference::with(1, 6, |_| TALKS, change);
+    // What a party says is in mu-law in these tests.
+    conference.speaks[4] = false;
+    conference.run(10);
+    for (party, samples) in [(0, 160), (1, 80), (2, 240), (3, 480), (4, 160)] {
+        let others: Vec<usize> = (0..6).filter(|other| *other != party && *other != 4).collect();
+        let codec = if party == 4 { Codec::Pcma } else { Codec::Pcmu };
+        assert_hears_in(&mut conference, party, &others, codec);
+        conference.run(20);
+        let heard = conference.world.heard(party);
+        assert!(heard.iter().all(|sent| sent.payload().len() == samples), "{party}");
+        assert!(heard.len().abs_diff(20 * 160 / samples) <= 1, "{party}: {}", heard.len());
+    }
+}
+
+#[test]
+fn a_prompt_takes_the_place_of_the_room_for_its_party_alone() {
+    let mut conference = Conference::new(1, 3, |_| TALKS);
+    conference.run(10);
+    play(&mut conference.world, 1, 60 * FRAME_SAMPLES, 1);
+    assert_hears(&mut conference, 1, &[]);
+    conference.run(12);
+    assert_hears(&mut conference, 1, &[0, 2]);
+    assert_hears(&mut conference, 0, &[1, 2]);
+}
+
+#[test]
+fn numbers_continue_through_any_number_of_rooms() {
+    let rooms = [RoomId(3), RoomId(11), RoomId(17)];
+    let mut world = World::new(1);
+    rooms.into_iter().for_each(|room| world.open_room(room));
+    let party = world.start(|_| {});
+    world.run(200);
+    for round in 0..60u64 {
+        world.run(1 + round * 7 % 43);
+        match round % 4 {
+            3 => world.unbridge(party),
+            at => world.enter(party, rooms[at as usize], TALKS),
+        }
+    }
+    world.unbridge(party);
+    world.run(200);
+    let heard = world.heard(party);
+    for pair in heard.windows(2) {
+        let (a, b) = (pair[0].header(), pair[1].header());
+        assert_eq!((a.ssrc, a.sequence.wrapping_add(1)), (b.ssrc, b.sequence));
+        let step = b.timestamp.wrapping_sub(a.timestamp);
+        // A leg that changes rooms faster than they beat leaves out what it could not send.
+        assert!(step.is_multiple_of(160) && (160..=480).contains(&step), "{step}");
+    }
+    // Media time and the clock agree again once the leg beats in its own phase.
+    let (first, last) = (&heard[0], &heard[heard.len() - 1]);
+    let media = last.header().timestamp.wrapping_sub(first.header().timestamp);
+    let clock = last.at.since(first.at).as_millis() as u32 * 8;
+    assert!(media.abs_diff(clock) <= 160, "{media} for {clock}");
+}
+
+#[test]
+fn a_full_core_and_a_closed_room_refuse_and_the_leg_stays_as_it_was() {
+    let mut world = World::new(1);
+    world.open_room(ROOM);
+    for party in 0..8 {
+        world.start(|_| {});
+        world.enter(party, ROOM, TALKS);
+    }
+    let refusals = |world: &mut World| -> Vec<CommandRefusal> {
+        let reason = |event| match event {
+            MediaEvent::Refused { reason, .. } => Some(reason),
+            _ => None,
+        };
+        world.events().into_iter().filter_map(reason).collect()
+    };
+    // Seven members are the most; the eighth is none.
+    assert_eq!(refusals(&mut world), [CommandRefusal::RoomsFull, CommandRefusal::NoRoom]);
+    let leg = world.leg(0);
+    world.command(MediaCommand::Join { leg, joined: Joined::Room(RoomId(99)) });
+    assert_eq!(refusals(&mut world), [CommandRefusal::NoRoom]);
+    assert_eq!(world.cores[0].0.meters().room_members, 7);
+    world.command(MediaCommand::Join { leg, joined: Joined::Room(ROOM) });
+    assert_eq!(refusals(&mut world), []);
+    world.room(CoreId(0), ROOM, RoomCommand::Close);
+    let meters = *world.cores[0].0.meters();
+    assert_eq!((meters.rooms, meters.room_members, meters.legs), (0, 0, 8));
+    world.heard(0);
+    world.run(40);
+    assert_eq!(world.heard(0).len(), 2);
+}
+
+#[test]
+fn prompts_of_a_room_are_mixed_up_to_four_and_return() {
+    let mut conference = Conference::new(1, 2, |_| TALKS);
+    conference.run(5);
+    let tone: Vec<i16> = tone(1, 0, 40 * FRAME_SAMPLES)
+        .iter()
+        .map(|code| g711::decode(Codec::Pcmu, *code))
+        .collect();
+    let prompt = Arc::new(g711::prompt(&tone));
+    for play in 0..5 {
+        let (play, repeat) = (PlayId(play), u32::from(play < 2));
+        let command = RoomCommand::Play { play, prompt: Arc::clone(&prompt), repeat };
+        conference.world.room(CoreId(0), ROOM, command);
+    }
+    let ends = |world: &mut World| -> Vec<(u32, PlayEnd)> {
+        let end = |event| match event {
+            MediaEvent::Room { event: RoomEvent::PlayEnded { play, cause, .. }, .. } => {
+                Some((play.0, cause))
+            }
+            _ => None,
+        };
+        world.events().into_iter().filter_map(end).collect()
+    };
+    assert_eq!(ends(&mut conference.world), [(4, PlayEnd::Stopped)]);
+    conference.run(45);
+    let finished = [(0, PlayEnd::Finished), (1, PlayEnd::Finished)];
+    assert_eq!(ends(&mut conference.world), finished);
+    conference.world.room(CoreId(0), ROOM, RoomCommand::StopPlay { play: PlayId(3) });
+    assert_eq!(ends(&mut conference.world), [(3, PlayEnd::Stopped)]);
+    conference.speaks = vec![false; 2];
+    conference.run(50);
+    // The tone of party 1 still plays, to both.
+    assert_hears(&mut conference, 0, &[1]);
+    assert_hears(&mut conference, 1, &[1]);
+    conference.world.room(CoreId(0), ROOM, RoomCommand::Close);
+    assert_eq!(ends(&mut conference.world), [(2, PlayEnd::Stopped)]);
+    assert_eq!(Arc::strong_count(&prompt), 1);
+}
+
+#[test]
+fn a_tap_hears_the_whole_room_without_its_coach() {
+    let mut conference = Conference::new(1, 3, |_| TALKS);
+    let coached = conference.world.leg(1);
+    let leg = conference.world.leg(2);
+    let member = Member { voice: Voice::Member(coached), ..TALKS };
+    conference.world.command(MediaCommand::SetMember { leg, member });
+    let (tap, limits) = (TapId(5), TapLimits::default());
+    let start = RoomCommand::StartTap { tap, sink: Sink::Recorder, limits };
+    conference.world.room(CoreId(0), ROOM, start);
+    conference.run(60);
+    let pause = Some(TapPause::Skip);
+    conference.world.room(CoreId(0), ROOM, RoomCommand::PauseTap { tap, pause });
+    conference.run(10);
+    conference.world.room(CoreId(0), ROOM, RoomCommand::StopTap { tap });
+    let frames = std::mem::take(&mut conference.world.cores[0].1.frames);
+    assert_eq!(frames.len(), 61);
+    assert!(frames[60].last);
+    let codes = frames[5..60].iter().flat_map(|frame| frame.inbound.expect("a mono track"));
+    let samples: Vec<f32> = codes.map(|code| f32::from(g711::decode(Codec::Pcmu, code))).collect();
+    let heard: Vec<u32> = (0..3).map(|of| power(&samples, hertz(of))).collect();
+    assert!(heard[0] > 85 && heard[1] > 85 && heard[2] <= 3, "{heard:?}");
+    let ended = |event: &MediaEvent| {
+        matches!(event, MediaEvent::Room { event: RoomEvent::TapEnded { .. }, .. })
+    };
+    assert_eq!(conference.world.events().iter().filter(|event| ended(event)).count(), 1);
+}
+
+#[test]
+fn talking_is_reported_for_members_that_somebody_hears() {
+    let mut conference = Conference::new(1, 3, |party| match party {
+        2 => Member { voice: Voice::Nobody, ..TALKS },
+        _ => TALKS,
+    });
+    conference.speaks[1] = false;
+    conference.run(20);
+    let leg = conference.world.leg(0);
+    let talking = |world: &mut World| -> Vec<(LegId, bool)> {
+        let talking = |event| match event {
+            MediaEvent::Talking { leg, is_talking } => Some((leg, is_talking)),
+            _ => None,
+        };
+        world.events().into_iter().filter_map(talking).collect()
+    };
+    assert_eq!(talking(&mut conference.world), [(leg, true)]);
+    let member = Member { voice: Voice::Nobody, ..TALKS };
+    conference.world.command(MediaCommand::SetMember { leg, member });
+    conference.run(20);
+    assert_eq!(talking(&mut conference.world), [(leg, false)]);
+}
+
+#[test]
+fn a_lost_sum_of_another_core_is_silence_and_counted() {
+    let mut conference = Conference::new(3, 3, |_| TALKS);
+    conference.run(10);
+    conference.world.cores[1].1.mesh_is_full = true;
+    conference.run(10);
+    assert_hears(&mut conference, 0, &[2]);
+    let unsent = conference.world.cores[1].0.meters().room_sums_unsent;
+    let lost = conference.world.cores[0].0.meters().room_sums_lost;
+    assert!(unsent >= 2 * 59 && lost >= 58, "{unsent} {lost}");
+    conference.world.cores[1].1.mesh_is_full = false;
+    conference.run(5);
+    assert_hears(&mut conference, 0, &[1, 2]);
+}
+
+#[test]
+fn the_packets_of_a_member_are_consumed_and_no_tier_relays_them() {
+    let mut conference = Conference::new(1, 2, |_| TALKS);
+    conference.run(20);
+    let (plane, _) = &conference.world.cores[0];
+    assert_eq!(plane.meters().packets_consumed, 40);
+    assert_eq!(plane.relay_rule(conference.world.leg(0)).err(), Some(NotRelayable::InRoom));
+    let stopped = stop(&mut conference.world, 0);
+    assert_eq!(stopped.received, 20);
+    assert_eq!(conference.world.cores[0].0.meters().room_members, 1);
+    conference.speaks[0] = false;
+    assert_hears(&mut conference, 1, &[]);
+}
