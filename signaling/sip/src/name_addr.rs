@@ -55,6 +55,8 @@ impl NameAddr {
     /// Reads a comma-separated list and appends it.
     pub(crate) fn read_list(value: &[u8], into: &mut Vec<Self>) -> Result<(), NameAddrError> {
         let mut scanner = Scanner::new(value);
+        // Most lists have one address, and a dialog keeps its lists: no room for four.
+        into.reserve_exact(1);
         loop {
             into.push(Self::read(&mut scanner)?);
             if !scanner.eat_padded(b',') {

@@ -25,10 +25,11 @@ impl MediaType {
         let main = scanner.token()?;
         let slash = scanner.eat_padded(b'/');
         let sub = scanner.token().filter(|_| slash)?;
-        let essence = format!("{}/{}", main.escape_ascii(), sub.escape_ascii());
         let parameters = scanner.parameters()?;
         scanner.skip_space();
-        let essence = essence.to_ascii_lowercase();
+        // Tokens are ASCII.
+        let letters = main.iter().chain(b"/").chain(sub);
+        let essence = letters.map(|byte| char::from(byte.to_ascii_lowercase())).collect();
         scanner.is_empty().then_some(Self { essence, parameters })
     }
 

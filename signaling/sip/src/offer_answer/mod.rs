@@ -161,6 +161,14 @@ impl MediaSession {
         self.offered = None;
     }
 
+    /// Checks that the first offer of a session can be answered.
+    ///
+    /// # Errors
+    /// Those of [`MediaSession::answer`].
+    pub(crate) fn check_first_offer(offer: &[u8], local: &LocalMedia) -> Result<(), SdpRefusal> {
+        choose::from_offer(&sdp::parse(offer)?, local).map(drop)
+    }
+
     /// Answers an offer.
     ///
     /// # Errors

@@ -44,8 +44,7 @@ impl Incoming {
     pub fn check_offer(&self, local: &LocalMedia) -> Result<(), Refusal> {
         let sdp = sdp_of(&self.request.headers, &self.request.body);
         let Some(offer) = sdp.map_err(SdpRefusal::refusal)? else { return Ok(()) };
-        let mut trial = MediaSession::new(1);
-        trial.answer(offer, local).map(drop).map_err(SdpRefusal::refusal)
+        MediaSession::check_first_offer(offer, local).map_err(SdpRefusal::refusal)
     }
 
     /// Sets the extensions of this INVITE's session, and checks that the session can begin with
