@@ -30,6 +30,17 @@ pub struct LegDescription {
     pub jitter_rtp_units: u32,
 }
 
+/// A network interface that carries media, and the hook at which the kernel relays what comes in by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaInterface {
+    /// Its name.
+    pub name: String,
+    /// The hook as one word: `tc`, `xdp` or `xdp-generic`.
+    pub hook: &'static str,
+    /// Why it has not the XDP hook that the settings ask for; `None` where it has, and where they do not.
+    pub why_not_xdp: Option<String>,
+}
+
 /// Where the packets of a leg's party are relayed. The two directions of a bridge may differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tier {

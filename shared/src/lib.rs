@@ -33,7 +33,7 @@ pub mod transport;
 
 pub use code::Code;
 pub use codec::{Codec, Direction, FRAME_SAMPLES};
-pub use description::{LegDescription, NotInKernel, NotRelayable, Tier};
+pub use description::{LegDescription, MediaInterface, NotInKernel, NotRelayable, Tier};
 pub use extensions::Extensions;
 pub use feed::{FeedItem, FeedPart};
 pub use header::Header;

@@ -129,6 +129,7 @@ fn target(symbol: &str) -> &'static str {
     match symbol {
         "entries" => "Entries",
         "settings" => "Settings",
+        "interfaces" => "Interfaces",
         other => panic!("relay.c names `{other}`, which is no map"),
     }
 }

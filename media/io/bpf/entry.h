@@ -5,7 +5,7 @@
 #pragma once
 #include "kernel.h"
 
-enum { LAYOUT = 2 };
+enum { LAYOUT = 3 };
 
 /* The hand-over word: bit 63 says that the program relays, bits 32 to 47 are the generation of the gift, the low
  * 32 bits the next extended sequence number to send. Off, the last two stay as they were. */
@@ -39,11 +39,16 @@ struct rule {
     u8 family;
     u8 payload_type, out_payload_type;
     u8 conversion;
-    /* The second byte of IPv4, the traffic class of IPv6. */
-    u8 traffic_class;
-    u8 flags;
-    /* XDP only: the link-layer address of the neighbour. */
-    u8 link_address[6];
+    union {
+        struct {
+            /* The second byte of IPv4, the traffic class of IPv6. */
+            u8 traffic_class;
+            u8 flags;
+        };
+        /* Behind these two bytes, for XDP only: the link-layer address of the neighbour, zero while it is not certain.
+         * The gateway writes the word anew when the address changes, also while the leg is given. */
+        u64 link;
+    };
     /* As next_hop_v6, for IPv4. */
     u32 next_hop;
     u32 reserved;
@@ -75,7 +80,9 @@ struct entry {
     u32 gaps;
     /* Packets that were not relayed: another source, another SSRC, lengths that contradict each other. */
     u32 forged, other_ssrc, wrong_length;
-    u32 reserved[2];
+    /* Of `packets`: those that were relayed at the XDP hook. */
+    u32 by_driver;
+    u32 reserved;
     struct rule rule;
     struct addresses addresses;
 };
@@ -104,6 +111,22 @@ struct settings {
 };
 _Static_assert(sizeof(struct settings) == 376, "layout.rs");
 
+enum { INTERFACES = 64 };
+enum { SENDS = 1 };
+
+/* One interface with the program at its XDP hook, at the place of its index modulo INTERFACES. All zero: none. */
+struct interface {
+    u32 index;
+    /* The longest IP packet that it takes. */
+    u16 mtu;
+    /* SENDS: its driver takes frames from this hook. */
+    u16 flags;
+    /* Its link-layer address, as in rule.link. */
+    u64 link;
+};
+_Static_assert(sizeof(struct interface) == 16, "layout.rs");
+
 /* Maps. The loader puts the map itself, or the address of its one value, where the program names them. */
 extern const u8 entries;
+extern const u8 interfaces;
 extern const volatile struct settings settings;

@@ -9,6 +9,8 @@
 
 typedef struct __sk_buff context;
 enum { UP = TCX_NEXT, DROP = TCX_DROP };
+/* What goes up from here meets no other program of ours. */
+enum { HAS_HOOK_ABOVE = 0 };
 
 /* Whether it is one whole frame for this host, without a VLAN tag that the device took off. */
 INLINE int is_plain(context *skb)
@@ -46,8 +48,18 @@ INLINE long store_bytes(context *skb, u64 offset, const void *from, u64 len)
     return skb_store_bytes(skb, offset, from, len, 0);
 }
 
+/* The kernel finds it. */
+struct way {};
+
+INLINE int find_way(context *skb, const struct headers *at, const struct entry *entry,
+                    const struct rule *rule, u64 frame, struct way *way, const int v6)
+{
+    return 1;
+}
+
 /* Without `sums` the datagram came without a checksum (IPv4 only), and leaves without one. */
-INLINE int send(context *skb, const struct rule *rule, const struct sums *sums, const int v6)
+INLINE int send(context *skb, const struct rule *rule, const struct way *way, const struct sums *sums,
+                const int v6)
 {
     const u32 at = ETHERNET + (v6 ? IPV6 : IPV4) + __builtin_offsetof(struct udp, checksum);
     if (sums) {

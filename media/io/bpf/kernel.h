@@ -49,7 +49,7 @@ struct next_hop {
 enum { AF_INET = 2, AF_INET6 = 10 };
 enum { PACKET_HOST = 0 };
 enum { TCX_NEXT = -1, TCX_DROP = 2, TCX_REDIRECT = 7 };
-enum { XDP_DROP = 1, XDP_PASS = 2, XDP_TX = 3 };
+enum { XDP_DROP = 1, XDP_PASS = 2 };
 enum { BPF_F_PSEUDO_HDR = 1 << 4, BPF_F_MARK_MANGLED_0 = 1 << 5 };
 
 static void *(*const map_lookup_elem)(const void *map, const void *key) = (void *)1;
@@ -57,6 +57,7 @@ static u64 (*const ktime_get_ns)(void) = (void *)5;
 static long (*const l4_csum_replace)(struct __sk_buff *, u32 offset, u64 from, u64 to,
                                      u64 flags) = (void *)11;
 static long (*const skb_pull_data)(struct __sk_buff *, u32 len) = (void *)39;
+static long (*const redirect)(u32 ifindex, u64 flags) = (void *)23;
 static long (*const redirect_neigh)(u32 ifindex, void *next_hop, int len, u64 flags) = (void *)152;
 static long (*const skb_store_bytes)(struct __sk_buff *, u64 offset, const void *from, u64 len,
                                      u64 flags) = (void *)9;

@@ -38,6 +38,15 @@ struct rtp {
     u32 timestamp, ssrc;
 };
 
+/* The headers of a frame, at fixed places. */
+struct headers {
+    struct ethernet *ethernet;
+    struct ipv4 *ip4;
+    struct ipv6 *ip6;
+    struct udp *udp;
+    struct rtp *rtp;
+};
+
 /* Sums of what changed: in a header's own words, in the pseudo-header, in the datagram. */
 struct sums {
     u64 header, pseudo, datagram;
@@ -72,6 +81,18 @@ INLINE u16 fold16(u64 sum)
     sum = fold32(sum);
     sum = (sum & 0xFFFF) + (sum >> 16);
     return (sum & 0xFFFF) + (sum >> 16);
+}
+
+/* The sum of the pseudo-header (RFC 768, RFC 8200 section 8.1). */
+INLINE u16 pseudo_sum(const struct headers *at, const int v6)
+{
+    u64 sum = swap16(PROTOCOL_UDP) + at->udp->length;
+    if (!v6)
+        return fold16(sum + at->ip4->source + at->ip4->destination);
+#pragma clang loop unroll(full)
+    for (int word = 0; word < 4; word++)
+        sum += (u64)at->ip6->source[word] + at->ip6->destination[word];
+    return fold16(sum);
 }
 
 /* The checksum after words changed by `sum`. A wrong one stays wrong by as much. */

@@ -123,6 +123,8 @@ INLINE void count(struct entry *entry, u64 arrival, u64 left_out, u32 timestamp,
         raise(&entry->gaps);
     entry->arrival = arrival;
     __sync_fetch_and_add(&entry->octets, samples);
+    if (HAS_HOOK_ABOVE)
+        raise(&entry->by_driver);
     /* Last, and fully ordered: equal to `entered` again, the figures are complete. */
     __sync_fetch_and_add(&entry->packets, 1);
 }
@@ -199,20 +201,13 @@ INLINE void rewrite_rtp(struct udp *udp, struct rtp *rtp, const struct rule *rul
     replace32(&rtp->ssrc, rule->out_ssrc, &sums->datagram);
 }
 
-/* Counts a packet that the rule excludes, and answers where it goes. */
+/* Counts a packet that the rule excludes, once, and answers where it goes. */
 INLINE int exclude(u32 *counter, u8 drops)
 {
-    raise(counter);
+    if (drops || !HAS_HOOK_ABOVE)
+        raise(counter);
     return drops ? DROP : UP;
 }
-
-/* The headers of a frame, at fixed places. */
-struct headers {
-    struct ipv4 *ip4;
-    struct ipv6 *ip6;
-    struct udp *udp;
-    struct rtp *rtp;
-};
 
 INLINE u32 header_bytes(const int v6)
 {
@@ -225,6 +220,7 @@ INLINE int find_headers(context *ctx, struct headers *at, const int v6)
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
     if (data + header_bytes(v6) > end)
         return 0;
+    at->ethernet = data;
     at->ip4 = data + ETHERNET;
     at->ip6 = data + ETHERNET;
     at->udp = data + ETHERNET + (v6 ? IPV6 : IPV4);
@@ -323,6 +319,9 @@ INLINE int relay(context *ctx, const int v6)
     /* A keep-alive, or more than the loop converts. */
     if (samples - 1 >= SAMPLES_MAX || !continues(entry, step, timestamp, transit))
         return UP;
+    struct way way;
+    if (!find_way(ctx, &at, entry, &rule, frame, &way, v6))
+        return UP;
     WIDE(conversion, rule.conversion);
     if (conversion && (!reach_all(ctx, frame) || !find_headers(ctx, &at, v6)))
         return UP;
@@ -341,7 +340,7 @@ INLINE int relay(context *ctx, const int v6)
     /* From here on no pointer into the packet holds. */
     if (conversion && samples & 7 && !convert_rest(ctx, frame, samples & 7, conversion, &sums))
         return DROP;
-    return send(ctx, &rule, is_summed ? &sums : 0, v6);
+    return send(ctx, &rule, &way, is_summed ? &sums : 0, v6);
 }
 
 __attribute__((section("relay"), used)) int relay_frame(context *ctx)

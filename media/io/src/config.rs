@@ -35,13 +35,32 @@ pub enum BackendChoice {
 /// Whether to relay bridged legs inside the kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FastPathChoice {
-    /// At the tc hook where the kernel allows it, else not, with a note that gives the reason.
+    /// At the tc hook where the kernel allows it, else not, with a note that gives the reason. Not at the XDP hook:
+    /// ARCHITECTURE says why.
     #[default]
     Auto,
     /// At the tc hook, or an error that gives the reason.
     Tc,
+    /// At the XDP hook of every interface whose driver can, with the tc hook below it and elsewhere, or an error that
+    /// gives the reason.
+    Xdp,
+    /// The same with XDP behind the driver, which every interface can and which is no faster than tc: for tests.
+    XdpGeneric,
     /// Not at all.
     Off,
+}
+
+impl FastPathChoice {
+    /// The word in the settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Tc => "tc",
+            Self::Xdp => "xdp",
+            Self::XdpGeneric => "xdp-generic",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// Backend in use.

@@ -175,6 +175,8 @@ counters! {
         legs_below,
         /// Packets that it relayed; `packets_received`, `packets_forwarded` and `packets_sent` hold them too.
         packets_below,
+        /// Of `packets_below`: those that were relayed at the XDP hook.
+        packets_by_driver,
         /// Packets that it dropped; `packets_received` and `dropped` hold them too.
         packets_dropped_below,
         /// Lateness of ticks in microseconds: median since the start.
@@ -260,6 +262,7 @@ impl CoreFigures {
         self.legs = plane.legs;
         self.legs_below = plane.legs_below;
         self.packets_below = plane.packets_below;
+        self.packets_by_driver = plane.packets_by_driver;
         self.packets_dropped_below = plane.packets_dropped_below;
         self.taps = Sink::ALL.map(|sink| plane.taps[sink]);
         for (cell, (_, count)) in self.dropped.iter_mut().zip(plane.packets_dropped.iter()) {

@@ -87,8 +87,10 @@ pub enum StartError {
         reason: String,
     },
     /// `media.fast_path` requires the fast path, which does not work here.
-    #[error("media.fast_path is tc, but {reason}; or set media.fast_path to auto or off")]
+    #[error("media.fast_path is {choice}, but {reason}; or set media.fast_path to auto or off")]
     FastPathDenied {
+        /// The setting.
+        choice: &'static str,
         /// The fault and its remedy.
         reason: String,
     },

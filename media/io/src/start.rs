@@ -108,7 +108,10 @@ fn start_fast_path(config: &IoConfig) -> Result<(Option<Service>, Option<StartNo
         Err(error) if config.fast_path == FastPathChoice::Auto => {
             Ok((None, Some(StartNote::NoFastPath { reason: error.to_string() })))
         }
-        Err(error) => Err(StartError::FastPathDenied { reason: error.to_string() }),
+        Err(error) => Err(StartError::FastPathDenied {
+            choice: config.fast_path.name(),
+            reason: error.to_string(),
+        }),
     }
 }
 

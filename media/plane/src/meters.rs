@@ -258,6 +258,8 @@ pub struct PlaneMeters {
     pub legs_below: u64,
     /// Packets that it relayed; they stand in `packets_forwarded` too.
     pub packets_below: u64,
+    /// Of `packets_below`: those that a driver relayed, without the kernel's stack.
+    pub packets_by_driver: u64,
     /// Packets that it dropped; they stand in `packets_dropped` too.
     pub packets_dropped_below: u64,
     /// Taps that are up now.

@@ -99,4 +99,6 @@ pub struct RelayedCounts {
     pub strangers: u32,
     /// Datagrams dropped because their lengths contradict each other.
     pub malformed: u32,
+    /// Of `packets`: those that a driver relayed.
+    pub by_driver: u32,
 }

@@ -38,7 +38,7 @@ pub(super) fn measure(rounds: usize) -> (Section, bool) {
         "{FRAMES} frames a round, medians. The kernel makes the frames (BPF_PROG_TEST_RUN, live frames) and gives them to \
          programs in batches of 64. The party is a program in front of ours that writes the headers and the next sequence \
          number of a caller, because the kernel's frames never change. Ours relays with lease, compare-and-exchange and \
-         statistics. The frame leaves by XDP_TX through a veth pair, whose other end drops it, and the page comes back: all \
+         statistics. The frame leaves by a redirect through a veth pair, whose other end drops it, and the page comes back: all \
          of that is in the figures. The leg's own count says that every frame was relayed.",
     ));
     (section, is_broken)

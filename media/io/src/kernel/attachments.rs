@@ -8,7 +8,8 @@
 //!
 //! The thread of the lease looks at all interfaces when links or addresses have changed, at most ten times a second,
 //! and at the kernel's own word for each link: an index or a name may have come again. An interface that loses its
-//! address keeps the program, which lets packets to other addresses pass.
+//! address keeps the program, which lets packets to other addresses pass. Where the settings ask for the XDP hook, each
+//! interface that is attached gets it too, if its driver can ([`super::drivers`]).
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,8 +19,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
+use shared::MediaInterface;
+
+use super::drivers::Drivers;
 use super::error::{KernelError, Step};
-use super::fast_path::{FastPath, Hook};
+use super::fast_path::FastPath;
+use super::hook::Hook;
 use super::syscall;
 use crate::interfaces;
 
@@ -29,13 +34,15 @@ pub(super) struct Attachments {
     addresses: Vec<IpAddr>,
     attached: BTreeMap<u32, Attached>,
     left_out: BTreeMap<u32, String>,
+    /// The XDP hook, where the settings ask for it, or why no interface can have it.
+    drivers: Option<Result<Drivers, KernelError>>,
     meters: Arc<InterfaceMeters>,
 }
 
 /// One interface with the program.
 #[derive(Debug)]
 struct Attached {
-    name: String,
+    interface: MediaInterface,
     link: OwnedFd,
 }
 
@@ -49,20 +56,26 @@ pub struct InterfaceMeters {
 }
 
 impl Attachments {
-    pub fn new(addresses: Vec<IpAddr>) -> Self {
+    pub fn new(addresses: Vec<IpAddr>, drivers: Option<Result<Drivers, KernelError>>) -> Self {
         let (attached, left_out) = (BTreeMap::new(), BTreeMap::new());
-        Self { addresses, attached, left_out, meters: Arc::default() }
+        Self { addresses, attached, left_out, drivers, meters: Arc::default() }
+    }
+
+    /// The XDP hook of the interfaces, where there is one.
+    pub fn drivers(&mut self) -> Option<&mut Drivers> {
+        self.drivers.as_mut()?.as_mut().ok()
     }
 
     pub fn meters(&self) -> Arc<InterfaceMeters> {
         Arc::clone(&self.meters)
     }
 
-    /// Names of the interfaces with the program, sorted.
-    pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.attached.values().map(|one| one.name.clone()).collect();
-        names.sort_unstable();
-        names
+    /// The interfaces with the program, sorted by name.
+    pub fn interfaces(&self) -> Vec<MediaInterface> {
+        let all = self.attached.values().map(|one| one.interface.clone());
+        let mut interfaces: Vec<MediaInterface> = all.collect();
+        interfaces.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        interfaces
     }
 
     /// Why interfaces that carry media go without.
@@ -92,7 +105,8 @@ impl Attachments {
             }
             match path.link(&name, Hook::Tc) {
                 Ok(link) => {
-                    self.attached.insert(index, Attached { name, link });
+                    let interface = self.drive(path, name);
+                    self.attached.insert(index, Attached { interface, link });
                 }
                 Err(error) => {
                     self.leave_out(index, error.to_string());
@@ -109,12 +123,30 @@ impl Attachments {
         refusal.map_or(Ok(()), Err)
     }
 
+    /// Attaches the XDP hook to an interface that has the tc hook, where the settings ask for it and the driver can.
+    fn drive(&mut self, path: &FastPath, name: String) -> MediaInterface {
+        let (hook, why_not_xdp) = match &mut self.drivers {
+            None => (Hook::Tc, None),
+            Some(Err(error)) => (Hook::Tc, Some(error.to_string())),
+            Some(Ok(drivers)) => match drivers.attach(path, &name) {
+                Ok(()) => (drivers.hook(), None),
+                Err(error) => (Hook::Tc, Some(error.to_string())),
+            },
+        };
+        MediaInterface { name, hook: hook.name(), why_not_xdp }
+    }
+
     fn forget_gone(&mut self, path: &FastPath, present: &BTreeMap<u32, String>) {
         self.left_out.retain(|index, _| present.contains_key(index));
-        self.attached.retain(|index, attached| {
+        let Self { attached, drivers, .. } = self;
+        let mut drivers = drivers.as_mut().and_then(|drivers| drivers.as_mut().ok());
+        attached.retain(|index, attached| {
             let is_there = syscall::link_interface(&attached.link).is_ok_and(|on| on == *index);
             if !is_there {
-                path.forget_link(*index);
+                path.forget_link(*index, Hook::Tc);
+                if let Some(drivers) = drivers.as_deref_mut() {
+                    drivers.forget(path, *index);
+                }
             }
             is_there
         });

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, fence};
 use plane::{RelayStream, RelayedCounts};
 use shared::Instant;
 
-use super::layout::{self, EntryCells, RESERVED_WORD};
+use super::layout::{self, EntryCells, LINK_WORD, RESERVED_WORD};
 use super::rule::{Ineligible, Rule};
 use super::word::Word;
 
@@ -42,6 +42,8 @@ pub struct Figures {
     pub other_ssrc: u32,
     /// Datagrams whose lengths contradict each other. Dropped.
     pub wrong_length: u32,
+    /// Of `packets`: those that were relayed at the XDP hook.
+    pub by_driver: u32,
 }
 
 impl Figures {
@@ -68,6 +70,7 @@ impl Figures {
             last_arrival: Instant::from_nanos(last_arrival),
             strangers: if drops_forged { self.forged.wrapping_sub(before.forged) } else { 0 },
             malformed: self.wrong_length.wrapping_sub(before.wrong_length),
+            by_driver: self.by_driver.wrapping_sub(before.by_driver),
         }
     }
 }
@@ -129,6 +132,13 @@ impl<'m> Entry<'m> {
         word.is_on().then(|| word.next())
     }
 
+    /// Exchanges the link-layer address of the peer's neighbour, for the XDP hook; the leg stays given. All zero: packets
+    /// take the tc hook.
+    pub fn set_link_address(&self, address: [u8; 6]) {
+        let cell = &self.0.rule[LINK_WORD];
+        cell.store(layout::with_link(cell.load(Relaxed), address), Release);
+    }
+
     /// Whether the program has the leg.
     pub fn is_given(&self) -> bool {
         self.word().is_on()
@@ -169,6 +179,7 @@ impl<'m> Entry<'m> {
             forged: read(&cells.forged),
             other_ssrc: read(&cells.other_ssrc),
             wrong_length: read(&cells.wrong_length),
+            by_driver: read(&cells.by_driver),
         }
     }
 
@@ -209,8 +220,14 @@ impl<'m> Entry<'m> {
     /// raise and lower `entered` at any time.
     fn begin(&self, stream: &RelayStream) {
         let cells = self.0;
-        let zeroed =
-            [&cells.octets, &cells.gaps, &cells.forged, &cells.other_ssrc, &cells.wrong_length];
+        let zeroed = [
+            &cells.octets,
+            &cells.gaps,
+            &cells.forged,
+            &cells.other_ssrc,
+            &cells.wrong_length,
+            &cells.by_driver,
+        ];
         zeroed.iter().for_each(|cell| cell.store(0, Relaxed));
         cells.offset.store(offset(stream), Relaxed);
         cells.arrival.store(stream.transit.wrapping_add(stream.timestamp), Relaxed);

@@ -79,6 +79,22 @@ pub enum KernelError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// The driver lacks a part of XDP.
+    #[error("the driver of {name} does not offer what the XDP hook needs ({missing})")]
+    NoXdpFeatures {
+        /// The name.
+        name: String,
+        /// The features, as the kernel's `netdev` family names them.
+        missing: String,
+    },
+    /// The program tells interfaces apart by the low bits of their numbers.
+    #[error("interface {name} has the number {index}, whose place in the XDP program is taken")]
+    NoXdpPlace {
+        /// The name.
+        name: String,
+        /// Its number.
+        index: u32,
+    },
     /// More local addresses or ports than the map holds.
     #[error(
         "{addresses} media addresses with {legs} ports each are more than the fast path can hold: name fewer"

@@ -22,8 +22,11 @@ use shared::{Instant, MediaPort};
 
 use super::entry::Entry;
 use super::error::{Host, KernelError, Step};
+pub(super) use super::hook::Hook;
 use super::image::{Image, Target};
-use super::layout::{self, ADDRESSES_MAX, EntryCells, Grid, SettingsCells};
+use super::layout::{
+    self, ADDRESSES_MAX, EntryCells, Grid, INTERFACES, Interface, InterfaceCells, SettingsCells,
+};
 use super::pins::{ENTRIES, Pins, SETTINGS, link_name};
 use super::program;
 use super::syscall::{self, Attach, MMAPABLE, MapShape, Mapping};
@@ -38,17 +41,6 @@ pub struct FastPathConfig {
     pub ports: RangeInclusive<u16>,
     /// Folder in a BPF file system; `None`: everything ends with the process.
     pub pins: Option<PathBuf>,
-}
-
-/// Where a program runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hook {
-    /// The tc hook: every Ethernet interface and loopback.
-    Tc,
-    /// XDP in the driver, out by the same interface.
-    XdpNative,
-    /// XDP behind the driver: as slow as tc, for tests.
-    XdpGeneric,
 }
 
 /// What [`FastPath::open`] found.
@@ -67,6 +59,8 @@ pub enum Found {
 pub struct FastPath {
     entries: Map,
     settings: Map,
+    /// Never pinned: the program keeps it when the process ends, and the next process brings its own.
+    interfaces: Map,
     tc: Option<OwnedFd>,
     xdp: Option<OwnedFd>,
     links: Vec<OwnedFd>,
@@ -102,8 +96,9 @@ impl FastPath {
                 (entries, settings, found)
             }
         };
-        let links = Vec::new();
-        let mut path = Self { entries, settings, tc: None, xdp: None, links, pins, grid, found };
+        let interfaces = create_interfaces()?;
+        let (tc, xdp, links) = (None, None, Vec::new());
+        let mut path = Self { entries, settings, interfaces, tc, xdp, links, pins, grid, found };
         path.tc = Some(path.load(&program::TC, Attach::TcxIngress)?);
         Ok(path)
     }
@@ -118,8 +113,8 @@ impl FastPath {
     /// # Errors
     /// [`KernelError`]; the other interfaces keep it.
     pub fn attach(&mut self, interface: &str, hook: Hook) -> Result<(), KernelError> {
-        if hook != Hook::Tc && self.xdp.is_none() {
-            self.xdp = Some(self.load(&program::XDP, attach_at(hook))?);
+        if hook != Hook::Tc {
+            self.load_xdp(hook)?;
         }
         let link = self.link(interface, hook)?;
         self.links.push(link);
@@ -134,7 +129,8 @@ impl FastPath {
         let index = ethernet_index(interface)?;
         let program = if hook == Hook::Tc { &self.tc } else { &self.xdp };
         let Some(program) = program else { unreachable!("loaded by open or by attach") };
-        if let Some(link) = self.adopt_link(index, program)? {
+        let name = link_name(index, hook);
+        if let Some(link) = self.adopt_link(&name, index, program)? {
             return Ok(link);
         }
         let link = syscall::create_link(program, index, attach_at(hook));
@@ -145,17 +141,81 @@ impl FastPath {
             }
         })?;
         if let Some(pins) = &self.pins {
-            pins.pin(&link, &link_name(index))?;
+            pins.pin(&link, &name)?;
         }
         Ok(link)
     }
 
-    /// Removes the pin of a link whose interface is gone.
-    pub(super) fn forget_link(&self, index: u32) {
-        if let Some(pins) = &self.pins {
-            // One that stays is removed with all others, or by the next process.
-            let _ = pins.remove(&link_name(index));
+    /// Loads the program for the XDP hook, for the links that follow.
+    ///
+    /// # Errors
+    /// [`KernelError`]: the kernel refuses it.
+    pub(super) fn load_xdp(&mut self, hook: Hook) -> Result<(), KernelError> {
+        if self.xdp.is_none() {
+            self.xdp = Some(self.load(&program::XDP, attach_at(hook))?);
         }
+        Ok(())
+    }
+
+    /// Takes the program off a hook of an interface, and removes the pin: the interface is gone, or cannot have it.
+    pub(super) fn forget_link(&self, index: u32, hook: Hook) {
+        if hook != Hook::Tc {
+            self.clear_interface(index);
+        }
+        // A pin that stays is removed with all others, or by the next process.
+        self.remove_link(&link_name(index, hook));
+    }
+
+    /// Removes the links that an earlier process had and that this one does not want: an interface may have lost its
+    /// address, or has another hook now. Call before the first `attach`, because a driver has room for one program.
+    pub(super) fn keep_links(&self, wanted: &[(u32, Hook)]) {
+        let wanted: Vec<String> =
+            wanted.iter().map(|&(interface, hook)| link_name(interface, hook)).collect();
+        let Some(pins) = &self.pins else { return };
+        for name in pins.links().into_iter().filter(|name| !wanted.contains(name)) {
+            self.remove_link(&name);
+        }
+    }
+
+    fn remove_link(&self, name: &str) {
+        let Some(pins) = &self.pins else { return };
+        if let Ok(Some(link)) = pins.open(name) {
+            let _ = syscall::detach_link(&link);
+        }
+        let _ = pins.remove(name);
+    }
+
+    /// Tells the program about an interface with the XDP hook. `false`: another one has its place.
+    pub(super) fn set_interface(&self, interface: &Interface) -> bool {
+        let Some(cells) = self.interface_cells(interface.index) else { return false };
+        let [what, link] = layout::interface_words(interface);
+        let before = cells.what.load(Relaxed);
+        if before as u32 != 0 && before as u32 != interface.index {
+            return false;
+        }
+        if (before, cells.link.load(Relaxed)) != (what, link) {
+            // Nothing leaves by it in between.
+            cells.what.store(0, Release);
+            cells.link.store(link, Release);
+            cells.what.store(what, Release);
+        }
+        true
+    }
+
+    /// Frames neither come nor leave by the interface at the XDP hook any more.
+    pub(super) fn clear_interface(&self, index: u32) {
+        if let Some(cells) = self.interface_cells(index).filter(|_| self.is_driven(index)) {
+            cells.what.store(0, Release);
+        }
+    }
+
+    /// Whether an interface has the XDP hook.
+    pub(super) fn is_driven(&self, index: u32) -> bool {
+        self.interface_cells(index).is_some_and(|cells| cells.what.load(Relaxed) as u32 == index)
+    }
+
+    fn interface_cells(&self, index: u32) -> Option<&InterfaceCells> {
+        self.interfaces.memory.interfaces().get(index as usize % INTERFACES)
     }
 
     /// Lets the programs relay until then. Call well before the last lease ends.
@@ -180,6 +240,11 @@ impl FastPath {
     /// [`KernelError::System`] when a pin stays.
     pub fn close(&self) -> Result<(), KernelError> {
         self.settings_cells().valid_until_ns.store(0, Release);
+        for link in &self.links {
+            let _ = syscall::detach_link(link);
+        }
+        // The kernel frees a link some time after its last pin; its program goes before this returns.
+        self.keep_links(&[]);
         match &self.pins {
             Some(pins) => pins.remove_all(),
             None => Ok(()),
@@ -199,6 +264,7 @@ impl FastPath {
         let file_of = |target| match target {
             Target::Entries => self.entries.file.as_raw_fd().unsigned_abs(),
             Target::Settings => self.settings.file.as_raw_fd().unsigned_abs(),
+            Target::Interfaces => self.interfaces.file.as_raw_fd().unsigned_abs(),
         };
         let words = image.linked(file_of);
         let error = match syscall::load_program(PROGRAM_NAME, attach, &words, None) {
@@ -216,15 +282,19 @@ impl FastPath {
 
     /// The link that an earlier process pinned, with our program. A link whose interface is gone is removed: another
     /// one may have its index.
-    fn adopt_link(&self, index: u32, program: &OwnedFd) -> Result<Option<OwnedFd>, KernelError> {
+    fn adopt_link(
+        &self,
+        name: &str,
+        index: u32,
+        program: &OwnedFd,
+    ) -> Result<Option<OwnedFd>, KernelError> {
         let Some(pins) = &self.pins else { return Ok(None) };
-        let name = link_name(index);
-        let Some(link) = pins.open(&name)? else { return Ok(None) };
+        let Some(link) = pins.open(name)? else { return Ok(None) };
         let is_there = syscall::link_interface(&link).is_ok_and(|on| on == index);
         if is_there && syscall::update_link(&link, program).is_ok() {
             return Ok(Some(link));
         }
-        pins.remove(&name)?;
+        pins.remove(name)?;
         Ok(None)
     }
 }
@@ -248,9 +318,25 @@ impl FastPath {
     }
 
     fn files(&self) -> impl Iterator<Item = &OwnedFd> {
-        let maps = [&self.entries.file, &self.settings.file];
+        let maps = [&self.entries.file, &self.settings.file, &self.interfaces.file];
         maps.into_iter().chain(&self.tc).chain(&self.xdp).chain(&self.links)
     }
+
+    /// Whether frames leave by the interface at the XDP hook.
+    pub(super) fn sends(&self, index: u32) -> bool {
+        let cells = self.interface_cells(index).filter(|_| self.is_driven(index));
+        cells.is_some_and(|cells| cells.what.load(Relaxed) >> 48 != 0)
+    }
+}
+
+fn create_interfaces() -> Result<Map, KernelError> {
+    let shape = MapShape {
+        value_bytes: size_of::<InterfaceCells>() as u32,
+        entries: INTERFACES as u32,
+        flags: MMAPABLE,
+    };
+    let map = syscall::create_array("interfaces", shape).map_err(explain(Step::CreateMap))?;
+    Map::new(map)
 }
 
 /// What the maps of a configuration look like.

@@ -1,7 +1,7 @@
 //! The program at its own cost, for benches: frames that the kernel makes and gives to it as a driver would.
 //!
 //! ```text
-//!   kernel (test run of live frames) --> party --> relay --XDP_TX--> veth --> drop
+//!   kernel (test run of live frames) --> party --> relay --redirect--> veth --> drop
 //!      ^                                                                       |
 //!      +------------------------------- the page ------------------------------+
 //! ```
@@ -18,9 +18,11 @@ use std::os::fd::OwnedFd;
 use plane::RelayStream;
 use shared::{Codec, Instant, MediaPort};
 
+use super::drivers::Drivers;
 use super::entry::Figures;
 use super::error::{KernelError, Step};
 use super::fast_path::{FastPath, FastPathConfig, Hook, ethernet_index, explain};
+use super::link::Links;
 use super::rule::{Excluded, Rule};
 use super::syscall::{self, Attach, MapShape};
 use crate::clock;
@@ -40,6 +42,8 @@ pub enum FrameWay {
 #[derive(Debug)]
 pub struct FrameRun {
     path: FastPath,
+    /// Keeps the program on the interface.
+    _drivers: Drivers,
     bare: OwnedFd,
     party: OwnedFd,
     relay: OwnedFd,
@@ -90,7 +94,8 @@ impl FrameRun {
         let addresses = vec![IpAddr::V4(local)];
         let config = FastPathConfig { addresses, ports: PORT.rtp..=PORT.rtp + 1, pins: None };
         let mut path = FastPath::open(&config)?;
-        path.attach(interface, Hook::XdpNative)?;
+        let mut drivers = Drivers::open(&mut path, Hook::XdpNative)?;
+        drivers.attach(&path, interface)?;
         path.renew(Instant::from_nanos(u64::MAX));
         let Some(relay) = path.xdp_program() else { unreachable!("attached above") };
         let jumps = syscall::create_jumps("relay", relay).map_err(explain(Step::CreateMap))?;
@@ -101,14 +106,19 @@ impl FrameRun {
             let program = syscall::load_program(name, Attach::XdpNative, words, None);
             program.map_err(explain(Step::LoadProgram))
         };
-        let headers = headers(local);
+        let index = ethernet_index(interface)?;
+        let no_interface = || KernelError::NoInterface { name: interface.to_owned() };
+        let links = Links::open().map_err(explain(Step::Interface));
+        let link = links?.find(index).ok_or_else(no_interface)?;
+        let party = |count, rest: &[u64]| party_words(link.address, &headers(local), count, rest);
         Ok(Self {
-            bare: load("bare", &send_back())?,
-            party: load("party", &party_words(&headers, &alone, &send_back()))?,
-            relay: load("party", &party_words(&headers, &count, &go_on(&jumps)))?,
+            bare: load("bare", &send_back(index))?,
+            party: load("party", &party(&alone, &send_back(index)))?,
+            relay: load("party", &party(&count, &go_on(&jumps)))?,
             path,
+            _drivers: drivers,
             _maps: [alone, count, jumps],
-            interface: ethernet_index(interface)?,
+            interface: index,
             local,
             next: FIRST + u32::from(DELTA),
         })
@@ -213,9 +223,14 @@ fn headers(local: Ipv4Addr) -> [u8; 2 + HEADER_BYTES] {
     bytes
 }
 
-/// The party: writes the headers and its next number and timestamp, then does what `rest` says. In registers: 6 the
-/// context, 2 and 3 the frame's begin and end, 5 the number.
-fn party_words(headers: &[u8; 2 + HEADER_BYTES], count: &OwnedFd, rest: &[u64]) -> Vec<u64> {
+/// The party: writes the gateway's link-layer address, the headers and its next number and timestamp, then does what `rest`
+/// says. In registers: 6 the context, 2 and 3 the frame's begin and end, 5 the number.
+fn party_words(
+    gateway: [u8; 6],
+    headers: &[u8; 2 + HEADER_BYTES],
+    count: &OwnedFd,
+    rest: &[u64],
+) -> Vec<u64> {
     let count = syscall::number(count);
     let mut words = vec![
         word(MOVE_REGISTER, 6, 1, 0, 0),
@@ -231,6 +246,13 @@ fn party_words(headers: &[u8; 2 + HEADER_BYTES], count: &OwnedFd, rest: &[u64]) 
         word(ADD, 5, 0, 0, 1),
         word(STORE_64, 1, 5, 0, 0),
     ];
+    let [a, b, c, d, e, f] = gateway;
+    words.extend([
+        word(MOVE, 4, 0, 0, u32::from_ne_bytes([a, b, c, d])),
+        word(STORE_32, 2, 4, 0, 0),
+        word(MOVE, 4, 0, 0, u32::from(u16::from_ne_bytes([e, f]))),
+        word(STORE_16, 2, 4, 4, 0),
+    ]);
     let ethertype = u16::from_ne_bytes([headers[0], headers[1]]);
     words.push(word(MOVE, 4, 0, 0, u32::from(ethertype)));
     words.push(word(STORE_16, 2, 4, 12, 0));
@@ -256,8 +278,14 @@ fn party_words(headers: &[u8; 2 + HEADER_BYTES], count: &OwnedFd, rest: &[u64]) 
     words
 }
 
-fn send_back() -> [u64; 2] {
-    [word(MOVE, 0, 0, 0, XDP_TX), word(EXIT, 0, 0, 0, 0)]
+/// A redirect to the interface of that index, which is how our program sends.
+fn send_back(interface: u32) -> [u64; 4] {
+    [
+        word(MOVE, 1, 0, 0, interface),
+        word(MOVE, 2, 0, 0, 0),
+        word(CALL, 0, 0, 0, REDIRECT),
+        word(EXIT, 0, 0, 0, 0),
+    ]
 }
 
 /// A tail call, behind which nothing is left to do.
@@ -299,8 +327,8 @@ const EXIT: u8 = 0x95;
 /// Source registers of an immediate that stands for a map, or for the value in it.
 const MAP_FILE: u8 = 1;
 const MAP_VALUE: u8 = 2;
-/// Number of the helper.
+/// Numbers of the helpers.
 const TAIL_CALL: u32 = 12;
+const REDIRECT: u32 = 23;
 const XDP_ABORTED: u32 = 0;
 const XDP_DROP: u32 = 1;
-const XDP_TX: u32 = 3;

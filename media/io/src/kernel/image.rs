@@ -16,6 +16,8 @@ pub(super) enum Target {
     Entries,
     /// A byte of the one value of the settings.
     Settings,
+    /// The map of interfaces, for the helper.
+    Interfaces,
 }
 
 impl Image {
@@ -24,7 +26,7 @@ impl Image {
         let mut words = self.words.to_vec();
         for &(at, target) in self.relocations {
             let source = match target {
-                Target::Entries => MAP_FILE,
+                Target::Entries | Target::Interfaces => MAP_FILE,
                 Target::Settings => MAP_VALUE,
             };
             let [low, high] = &mut words[at..at + 2] else { unreachable!("two words follow") };

@@ -11,7 +11,7 @@ use shared::Codec;
 use super::rule::{Excluded, Family, Ineligible, Rule};
 
 /// Number of this layout; a pinned map with another one is not adopted.
-pub(super) const LAYOUT: u32 = 2;
+pub(super) const LAYOUT: u32 = 3;
 /// Local addresses whose legs can be relayed in the kernel; as in `entry.h`.
 pub(super) const ADDRESSES_MAX: usize = 16;
 
@@ -32,7 +32,8 @@ pub(super) struct EntryCells {
     pub forged: AtomicU32,
     pub other_ssrc: AtomicU32,
     pub wrong_length: AtomicU32,
-    pub reserved: AtomicU64,
+    pub by_driver: AtomicU32,
+    pub reserved: AtomicU32,
     pub rule: [AtomicU64; RULE_WORDS],
     pub addresses: [AtomicU64; RULE_WORDS],
 }
@@ -40,6 +41,47 @@ pub(super) struct EntryCells {
 /// Memory of one entry.
 pub(super) const ENTRY_BYTES: usize = size_of::<EntryCells>();
 const _: () = assert!(ENTRY_BYTES == 192);
+
+/// `struct interface`; [`interface_words`] says what it holds.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct InterfaceCells {
+    pub what: AtomicU64,
+    pub link: AtomicU64,
+}
+
+const _: () = assert!(size_of::<InterfaceCells>() == 16);
+
+/// Interfaces that the program can tell apart at the XDP hook, by their index modulo this; as in `entry.h`.
+pub(super) const INTERFACES: usize = 64;
+
+/// An interface with the program at its XDP hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Interface {
+    pub index: u32,
+    /// Its own link-layer address.
+    pub link: [u8; 6],
+    /// The longest IP packet, in bytes.
+    pub mtu: u32,
+    /// Whether its driver takes frames from the XDP hook, its own and that of others.
+    pub sends: bool,
+}
+
+/// The two words of `struct interface`.
+pub(super) fn interface_words(interface: &Interface) -> [u64; 2] {
+    let mtu = u16::try_from(interface.mtu).unwrap_or(u16::MAX);
+    let what = u64::from(interface.index)
+        | u64::from(mtu) << 32
+        | u64::from(u16::from(interface.sends)) << 48;
+    [what, with_link(0, interface.link)]
+}
+
+/// Puts a link-layer address behind the first two bytes of a word, as the program reads it (`rule.link`).
+pub(super) fn with_link(word: u64, link: [u8; 6]) -> u64 {
+    let [a, b, ..] = word.to_ne_bytes();
+    let [c, d, e, f, g, h] = link;
+    u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+}
 
 /// `struct settings`; [`settings_words`] says what its words hold.
 #[derive(Debug)]
@@ -57,6 +99,8 @@ pub(super) const RULE_WORDS: usize = 8;
 pub(super) const SETTINGS_WORDS: usize = 46;
 /// Word of `struct rule` whose high half the program does not read.
 pub(super) const RESERVED_WORD: usize = 7;
+/// Word of `struct rule` with the neighbour's link-layer address.
+pub(super) const LINK_WORD: usize = 6;
 
 /// A rule as `struct rule` and `struct addresses`. The reserved half is 0.
 ///
@@ -184,5 +228,13 @@ mod tests {
         for outside in [9_998, 10_001, 10_005, 10_006, 65_534] {
             assert_eq!(grid.index(0, outside), None, "{outside}");
         }
+    }
+
+    #[test]
+    fn a_link_layer_address_leaves_the_two_bytes_before_it() {
+        let word = with_link(u64::from_ne_bytes([0xB8, 3, 1, 1, 1, 1, 1, 1]), [2, 0, 0, 0, 0, 9]);
+        assert_eq!(word.to_ne_bytes(), [0xB8, 3, 2, 0, 0, 0, 0, 9]);
+        let jumbo = Interface { index: 7, link: [2, 0, 0, 0, 0, 9], mtu: 65_536, sends: true };
+        assert_eq!(interface_words(&jumbo)[0], 7 | 0xFFFF << 32 | 1 << 48);
     }
 }

@@ -1,7 +1,7 @@
 //! The folder in a BPF file system that keeps maps and links when the process ends.
 //!
-//! `entries` and `settings` are the maps; `link-N` is the link on the interface with that index. Names are short and
-//! without dots, which the file system reserves.
+//! `entries` and `settings` are the maps; `link-N` is the link at the tc hook of the interface with that index, `xdp-N`
+//! and `xdpgeneric-N` those at its XDP hook. Names are short and without dots, which the file system reserves.
 
 use std::fs;
 use std::io;
@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use super::error::{self, KernelError, Step};
+use super::hook::Hook;
 use super::syscall;
 
 /// The folder; it need not exist yet.
@@ -45,6 +46,13 @@ impl Pins {
         }
     }
 
+    /// Names of the links that are pinned.
+    pub fn links(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter(|name| name != ENTRIES && name != SETTINGS).collect()
+    }
+
     pub fn remove(&self, name: &str) -> Result<(), KernelError> {
         match fs::remove_file(self.folder.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.explain(error)),
@@ -77,7 +85,12 @@ impl Pins {
     }
 }
 
-/// Name of the link on an interface.
-pub(super) fn link_name(interface: u32) -> String {
-    format!("link-{interface}")
+/// Name of the link at a hook of an interface.
+pub(super) fn link_name(interface: u32, hook: Hook) -> String {
+    let prefix = match hook {
+        Hook::Tc => "link",
+        Hook::XdpNative => "xdp",
+        Hook::XdpGeneric => "xdpgeneric",
+    };
+    format!("{prefix}-{interface}")
 }

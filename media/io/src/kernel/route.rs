@@ -8,10 +8,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
-use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
-};
+use super::netlink::{self, Asker, Listener, Message, News, Request, word};
 
 /// A way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +25,8 @@ pub(super) struct Egress {
 /// The answers of one core.
 #[derive(Debug)]
 pub(super) struct Routes {
-    socket: OwnedFd,
+    asker: Asker,
     known: Vec<Option<Known>>,
-    sequence: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,9 +40,7 @@ struct Known {
 impl Routes {
     /// Opens the socket and allocates the table.
     pub fn open() -> io::Result<Self> {
-        let socket = netlink_socket()?;
-        bind(&socket, &SocketAddrNetlink::new(0, 0))?;
-        Ok(Self { socket, known: vec![None; KNOWN_MAX], sequence: 0 })
+        Ok(Self { asker: Asker::open(None)?, known: vec![None; KNOWN_MAX] })
     }
 
     /// The route to an address, from one of our addresses if that is given. `None`: there is none, or the kernel names none.
@@ -63,144 +57,60 @@ impl Routes {
     }
 
     fn ask(&mut self, to: IpAddr, from: Option<IpAddr>) -> io::Result<Option<Egress>> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let mut request = Message { bytes: [0; 72], length: 0 };
-        request.route(to, from, self.sequence);
-        send(&self.socket, request.bytes(), SendFlags::DONTWAIT)?;
-        let mut answer = [0; ANSWER_BYTES];
-        // The kernel answers within the request. An older answer would be that of a request that failed to send.
-        for _ in 0..ANSWERS_MAX {
-            let (length, _) = recv(&self.socket, &mut answer[..], RecvFlags::DONTWAIT)?;
-            let answer = answer.get(..length).unwrap_or_default();
-            if word(answer, 8) == Some(self.sequence) {
-                return Ok(read_route(answer, to));
-            }
+        let from = from.filter(|from| from.is_ipv4() == to.is_ipv4());
+        let bits = if to.is_ipv4() { 32 } else { 128 };
+        let mut request = Request::new(RTM_GETROUTE);
+        // struct rtmsg: family, lengths of destination and source, and nine bytes that a request leaves open.
+        request.push(&[netlink::family_of(to), bits, from.map_or(0, |_| bits), 0]);
+        request.push(&[0; 8]);
+        request.address(RTA_DST, to);
+        if let Some(from) = from {
+            request.address(RTA_SRC, from);
         }
-        Ok(None)
+        let mut answer = [0; ANSWER_BYTES];
+        let answer = self.asker.ask(&mut request, &mut answer)?;
+        Ok(answer.and_then(|answer| read_route(answer, to)))
     }
 }
 
 /// Notices changes of routes, addresses and interfaces.
 #[derive(Debug)]
-pub(super) struct RouteWatch {
-    socket: OwnedFd,
-}
+pub(super) struct RouteWatch(Listener);
 
 impl RouteWatch {
     pub fn open() -> io::Result<Self> {
-        let socket = netlink_socket()?;
-        bind(&socket, &SocketAddrNetlink::new(0, GROUPS))?;
-        Ok(Self { socket })
+        Listener::open(None, GROUPS).map(Self)
     }
 
     pub const fn socket(&self) -> &OwnedFd {
-        &self.socket
+        self.0.socket()
     }
 
     /// Whether something has changed since the last call. Lost news is news.
     pub fn has_changed(&self) -> bool {
-        let mut news = [0; ANSWER_BYTES];
         let mut has_changed = false;
-        for _ in 0..NEWS_MAX {
-            match recv(&self.socket, &mut news[..], RecvFlags::DONTWAIT) {
-                Ok(_) => has_changed = true,
-                Err(rustix::io::Errno::AGAIN) => break,
-                Err(_) => return true,
-            }
-        }
-        has_changed
-    }
-}
-
-fn netlink_socket() -> io::Result<OwnedFd> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    // Protocol 0 is NETLINK_ROUTE.
-    Ok(socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?)
-}
-
-/// A request: header, `rtmsg`, attributes.
-struct Message {
-    bytes: [u8; 72],
-    length: usize,
-}
-
-impl Message {
-    fn route(&mut self, to: IpAddr, from: Option<IpAddr>, sequence: u32) {
-        let (family, bits) = if to.is_ipv4() { (AF_INET, 32) } else { (AF_INET6, 128) };
-        let from = from.filter(|from| from.is_ipv4() == to.is_ipv4());
-        self.push(&[0; 4]);
-        self.push(&RTM_GETROUTE.to_ne_bytes());
-        self.push(&NLM_F_REQUEST.to_ne_bytes());
-        self.push(&sequence.to_ne_bytes());
-        self.push(&[0; 4]);
-        self.push(&[family, bits, from.map_or(0, |_| bits), 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        self.attribute(RTA_DST, to);
-        if let Some(from) = from {
-            self.attribute(RTA_SRC, from);
-        }
-        let length = self.length as u32;
-        self.bytes[..4].copy_from_slice(&length.to_ne_bytes());
-    }
-
-    fn attribute(&mut self, kind: u16, address: IpAddr) {
-        let octets = |octets: &[u8], message: &mut Self| {
-            message.push(&(octets.len() as u16 + 4).to_ne_bytes());
-            message.push(&kind.to_ne_bytes());
-            message.push(octets);
-        };
-        match address {
-            IpAddr::V4(address) => octets(&address.octets(), self),
-            IpAddr::V6(address) => octets(&address.octets(), self),
-        }
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        let end = self.length + bytes.len();
-        self.bytes[self.length..end].copy_from_slice(bytes);
-        self.length = end;
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
+        self.0.read(|_| has_changed = true) == News::Lost || has_changed
     }
 }
 
 /// The route to an address in an answer; `None` for an error, and for a destination that is neither local nor unicast.
-fn read_route(answer: &[u8], to: IpAddr) -> Option<Egress> {
-    let kind = half(answer, 4)?;
-    let route_type = *answer.get(HEADER_BYTES + 7)?;
-    if kind != RTM_NEWROUTE || ![RTN_UNICAST, RTN_LOCAL].contains(&route_type) {
+fn read_route(answer: Message<'_>, to: IpAddr) -> Option<Egress> {
+    let route_type = answer.byte(7);
+    if answer.kind()? != RTM_NEWROUTE || ![RTN_UNICAST, RTN_LOCAL].contains(&route_type) {
         return None;
     }
     let (mut interface, mut source) = (None, None);
     let mut next_hop = (route_type == RTN_UNICAST).then_some(to);
-    let mut rest = answer.get(HEADER_BYTES + RTMSG_BYTES..)?;
-    while let (Some(length), Some(kind)) = (half(rest, 0), half(rest, 2)) {
-        let value = rest.get(4..usize::from(length))?;
+    for (kind, value) in answer.attributes(RTMSG_BYTES) {
         match kind {
             RTA_OIF => interface = word(value, 0),
-            RTA_PREFSRC => source = address(value),
-            RTA_GATEWAY => next_hop = address(value),
+            RTA_PREFSRC => source = netlink::address(value),
+            RTA_GATEWAY => next_hop = netlink::address(value),
             RTA_VIA => next_hop = None,
             _ => {}
         }
-        rest = rest.get(usize::from(length).next_multiple_of(4)..).unwrap_or_default();
     }
     interface.map(|interface| Egress { interface, source, next_hop })
-}
-
-fn address(octets: &[u8]) -> Option<IpAddr> {
-    let four = || <[u8; 4]>::try_from(octets).ok().map(IpAddr::from);
-    let sixteen = || <[u8; 16]>::try_from(octets).ok().map(IpAddr::from);
-    four().or_else(sixteen)
-}
-
-fn half(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..at + 2)?.try_into().ok().map(u16::from_ne_bytes)
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes)
 }
 
 /// Neighbours in an address range lie side by side.
@@ -216,17 +126,11 @@ fn place_of(to: IpAddr) -> usize {
 const KNOWN_MAX: usize = 1024;
 /// The kernel's answer about one route has 100 to 200 bytes.
 const ANSWER_BYTES: usize = 1024;
-const ANSWERS_MAX: usize = 4;
-/// News read at once; more are read a second later.
-const NEWS_MAX: usize = 256;
 
 /// `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV4_ROUTE`, `RTMGRP_IPV6_IFADDR`, `RTMGRP_IPV6_ROUTE`.
 const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
 const RTM_NEWROUTE: u16 = 24;
 const RTM_GETROUTE: u16 = 26;
-const NLM_F_REQUEST: u16 = 1;
 const RTA_DST: u16 = 1;
 const RTA_SRC: u16 = 2;
 const RTA_OIF: u16 = 4;
@@ -235,19 +139,20 @@ const RTA_PREFSRC: u16 = 7;
 const RTA_VIA: u16 = 18;
 const RTN_UNICAST: u8 = 1;
 const RTN_LOCAL: u8 = 2;
-const HEADER_BYTES: usize = 16;
 const RTMSG_BYTES: usize = 12;
 
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
+    use super::super::netlink::HEADER_BYTES;
     use super::*;
 
     #[test]
     fn this_host_is_reached_by_loopback() {
         let mut routes = Routes::open().expect("rtnetlink");
-        let lo = rustix::net::netdevice::name_to_index(&routes.socket, "lo");
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let lo = rustix::net::netdevice::name_to_index(&socket, "lo");
         let to = IpAddr::from(Ipv4Addr::new(127, 0, 0, 9));
         let route = routes.find(to, None, 1).expect("a route to this host");
         assert_eq!((Ok(route.interface), route.next_hop), (lo, None));
@@ -269,11 +174,11 @@ mod tests {
         let to = IpAddr::from(Ipv4Addr::LOCALHOST);
         let _ = routes.find(to, None, 1);
         for length in 0..HEADER_BYTES + RTMSG_BYTES {
-            assert_eq!(read_route(&vec![24; length], to), None);
+            assert_eq!(read_route(Message::of(&vec![24; length]), to), None);
         }
         let mut looped = vec![0; HEADER_BYTES + RTMSG_BYTES + 4];
         looped[4] = 24;
         looped[HEADER_BYTES + 7] = RTN_UNICAST;
-        assert_eq!(read_route(&looped, to), None, "an attribute of no bytes");
+        assert_eq!(read_route(Message::of(&looped), to), None, "an attribute of no bytes");
     }
 }

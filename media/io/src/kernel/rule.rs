@@ -21,7 +21,8 @@ pub struct Rule {
     /// Neighbour on that interface to send to. `None`: the kernel looks up a route for each packet, which costs 0.1 to
     /// 0.6 µs; on loopback there is no other way.
     pub next_hop: Option<IpAddr>,
-    /// Its link-layer address. Read at the XDP hook alone: at the tc hook the kernel finds it.
+    /// Its link-layer address, for the XDP hook; at the tc hook the kernel finds it. All zero: not known, and the packets
+    /// take the tc hook.
     pub link_address: [u8; 6],
     /// SSRC of the party's stream.
     pub ssrc: u32,
@@ -83,7 +84,7 @@ pub struct Route {
     pub interface: u32,
     /// Neighbour on that interface to send to; `None` on loopback.
     pub next_hop: Option<IpAddr>,
-    /// Its link-layer address; all zero at the tc hook.
+    /// Its link-layer address; all zero where none is known or needed.
     pub link_address: [u8; 6],
     /// Differentiated services code point.
     pub dscp: u8,

@@ -1,30 +1,32 @@
-//! The fast path of a process, from start to stop: opened, attached, and its lease renewed by a thread.
+//! The fast path of a process, from start to stop: opened, attached to the interfaces that carry media, and kept
+//! (`keeper.rs`) until it is dropped. Legs of an earlier process whose lease is over are taken back before the first
+//! renewal: it would let them be relayed once more.
 //!
-//! The thread sleeps between two renewals. When routes or interfaces change it wakes, raises the generation by which cores
-//! look up routes, and follows the interfaces ([`super::attachments`]). Legs of an earlier
-//! process, found in its pins, go on until its lease would have ended; then the thread takes back those that no
-//! core has taken over, because nobody reads their figures or hears their BYE. Where that lease is over at the start,
-//! they are taken back before the first renewal: it would let them be relayed once more.
+//! Every such interface gets the tc hook. Where the settings ask for XDP, each also gets the XDP hook below it, if its
+//! driver can; if not, the reason stands in the log line, in `/metrics` and in `sidetone media`.
 
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use shared::{Instant, MediaPort};
+use rustix::event::{EventfdFlags, eventfd};
+use shared::MediaInterface;
 
 use super::attachments::{Attachments, InterfaceMeters};
+use super::drivers::Drivers;
 use super::error::{KernelError, Step};
-use super::fast_path::{FastPath, FastPathConfig, Found, Hook};
-use super::route::RouteWatch;
+use super::fast_path::{FastPath, FastPathConfig, Found};
+use super::hook::Hook;
+use super::keeper::{Adopted, Keeper, LEASE, Watches};
+use super::neighbour::Changes;
 use super::tier::Shared;
 use crate::clock;
-use crate::config::IoConfig;
+use crate::config::{FastPathChoice, IoConfig};
+use crate::interfaces;
 
 /// The running fast path. Dropping it ends the lease and detaches the programs; drop the cores first.
 #[derive(Debug)]
@@ -32,8 +34,8 @@ pub struct Service {
     shared: Arc<Shared>,
     stop: Arc<OwnedFd>,
     thread: Option<JoinHandle<()>>,
-    /// Interfaces that had the program at the start, sorted.
-    pub interfaces: Vec<String>,
+    /// Interfaces that had the program at the start, sorted by name.
+    pub interfaces: Vec<MediaInterface>,
     /// Interfaces that carried media then and cannot have it, with the reason.
     pub left_out: Vec<String>,
     /// What was found of an earlier process.
@@ -44,49 +46,23 @@ pub struct Service {
     meters: Arc<InterfaceMeters>,
 }
 
-/// Time that the programs may relay without a sign of life of the process.
-pub const LEASE: Duration = Duration::from_secs(10);
-const RENEW: Duration = Duration::from_secs(1);
-/// Least time between two looks at the interfaces.
-const FOLLOW_MIN: Duration = Duration::from_millis(100);
-
 impl Service {
-    /// Opens the fast path at the tc hook, on every interface that has a media address.
+    /// Opens the fast path on every interface that has a media address.
     ///
     /// # Errors
     /// [`KernelError`]; nothing is left attached.
     pub(crate) fn start(config: &IoConfig) -> Result<Self, KernelError> {
-        let path_config = FastPathConfig {
-            addresses: config.addresses.clone(),
-            ports: config.ports.clone(),
-            pins: config.pins.clone(),
-        };
-        let system = |step| move |source: io::Error| KernelError::System { step, source };
-        let watch = RouteWatch::open().map_err(system(Step::Interface))?;
+        let watches = Watches::open().map_err(system(Step::Interface))?;
         let mut left_out = Vec::new();
-        let path = match FastPath::open(&path_config) {
-            // Without pins all works but the survival of a kill.
-            Err(error @ (KernelError::NoBpffs { .. } | KernelError::PinsDenied { .. })) => {
-                left_out.push(error.to_string());
-                FastPath::open(&FastPathConfig { pins: None, ..path_config })?
-            }
-            path => path?,
-        };
+        let mut path = open(config, &mut left_out)?;
         let found = path.found();
-        let mut attachments = Attachments::new(config.addresses.clone());
-        if let Err(error) = attachments.follow(&path) {
-            let _ = path.close();
-            return Err(error);
-        }
-        let interfaces = attachments.names();
-        left_out.extend(attachments.reasons().map(str::to_owned));
-        if interfaces.is_empty() {
-            let _ = path.close();
-            if left_out.is_empty() {
-                left_out.push("none lists one of them".to_owned());
+        let attachments = match attach(&mut path, config, &mut left_out) {
+            Ok(attachments) => attachments,
+            Err(error) => {
+                let _ = path.close();
+                return Err(error);
             }
-            return Err(KernelError::NowhereAttached { reasons: left_out.join("; ") });
-        }
+        };
         let mut adopted = Adopted::of(&path, config);
         let was_over = adopted.until <= clock::now();
         if was_over {
@@ -97,15 +73,16 @@ impl Service {
             addresses: config.addresses.clone(),
             dscp: config.dscp,
             generation: AtomicU64::new(0),
+            neighbours: Changes::default(),
         });
         let stop = eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| error.into());
         let stop = Arc::new(stop.map_err(system(Step::ShareMemory))?);
         shared.path.renew(clock::now() + LEASE);
-        let meters = attachments.meters();
+        let (interfaces, meters) = (attachments.interfaces(), attachments.meters());
         let keeper = Keeper {
             shared: Arc::clone(&shared),
             stop: Arc::clone(&stop),
-            watch,
+            watches,
             adopted,
             attachments,
             followed: clock::now(),
@@ -124,17 +101,22 @@ impl Service {
         })
     }
 
-    /// What runs, for the log.
+    /// What runs, and why not more, for the log.
     pub fn sentence(&self) -> String {
-        let mut sentence = format!(
-            "bridged calls are relayed in the kernel, at the tc hook of {}",
-            if self.interfaces.is_empty() {
-                "no interface".to_owned()
-            } else {
-                self.interfaces.join(", ")
+        let mut sentence = "bridged calls are relayed in the kernel".to_owned();
+        for (hook, what) in [
+            (Hook::XdpNative, "at the XDP hook of"),
+            (Hook::XdpGeneric, "at the generic XDP hook of"),
+            (Hook::Tc, "at the tc hook of"),
+        ] {
+            let at = self.interfaces.iter().filter(|interface| interface.hook == hook.name());
+            let names: Vec<&str> = at.map(|interface| interface.name.as_str()).collect();
+            if !names.is_empty() {
+                sentence.push_str(&format!(", {what} {}", names.join(", ")));
             }
-        );
-        for reason in &self.left_out {
+        }
+        let of_xdp = self.interfaces.iter().filter_map(|interface| interface.why_not_xdp.as_ref());
+        for reason in of_xdp.chain(&self.left_out) {
             sentence.push_str("; ");
             sentence.push_str(reason);
         }
@@ -171,81 +153,64 @@ impl Drop for Service {
     }
 }
 
-/// The state of the thread.
-struct Keeper {
-    shared: Arc<Shared>,
-    stop: Arc<OwnedFd>,
-    watch: RouteWatch,
-    adopted: Adopted,
-    attachments: Attachments,
-    /// When it looked at the interfaces last.
-    followed: Instant,
-}
-
-impl Keeper {
-    fn run(mut self) {
-        let mut has_changed = false;
-        while !self.is_stopped(if has_changed { FOLLOW_MIN } else { RENEW }) {
-            if self.watch.has_changed() {
-                self.shared.generation.fetch_add(1, Ordering::Relaxed);
-                has_changed = true;
-            }
-            let now = clock::now();
-            self.shared.path.renew(now + LEASE);
-            if self.adopted.until <= now {
-                self.adopted.end(&self.shared.path);
-            }
-            // A host that makes and removes containers all the time must not keep the thread busy.
-            if has_changed && now.since(self.followed) >= FOLLOW_MIN {
-                // What is refused is counted as left out; its calls stay in user space.
-                let _ = self.attachments.follow(&self.shared.path);
-                self.followed = now;
-                has_changed = false;
-            }
+fn open(config: &IoConfig, left_out: &mut Vec<String>) -> Result<FastPath, KernelError> {
+    let path_config = FastPathConfig {
+        addresses: config.addresses.clone(),
+        ports: config.ports.clone(),
+        pins: config.pins.clone(),
+    };
+    match FastPath::open(&path_config) {
+        // Without pins all works but the survival of a kill.
+        Err(error @ (KernelError::NoBpffs { .. } | KernelError::PinsDenied { .. })) => {
+            left_out.push(error.to_string());
+            FastPath::open(&FastPathConfig { pins: None, ..path_config })
         }
-    }
-
-    /// Sleeps until this time is over, routes or interfaces change, or the stop.
-    fn is_stopped(&self, sleep: Duration) -> bool {
-        let mut waits = [
-            PollFd::new(&*self.stop, PollFlags::IN),
-            PollFd::new(self.watch.socket(), PollFlags::IN),
-        ];
-        let timeout =
-            Timespec { tv_sec: sleep.as_secs() as i64, tv_nsec: sleep.subsec_nanos().into() };
-        let _ = poll(&mut waits, Some(&timeout));
-        waits[0].revents().contains(PollFlags::IN)
+        path => path,
     }
 }
 
-/// Legs that an earlier process gave.
-struct Adopted {
-    /// The end of its lease.
-    until: Instant,
-    /// Each with the word's generation at that time: a core that gives the leg anew raises it.
-    legs: Vec<(MediaPort, u16)>,
+/// Attaches the programs to every interface that carries media.
+fn attach(
+    path: &mut FastPath,
+    config: &IoConfig,
+    left_out: &mut Vec<String>,
+) -> Result<Attachments, KernelError> {
+    let xdp = xdp_hook(config.fast_path);
+    keep_links(path, config, xdp)?;
+    let drivers = xdp.map(|hook| Drivers::open(path, hook));
+    let mut attachments = Attachments::new(config.addresses.clone(), drivers);
+    attachments.follow(path)?;
+    left_out.extend(attachments.reasons().map(str::to_owned));
+    if attachments.interfaces().is_empty() {
+        if left_out.is_empty() {
+            left_out.push("none lists one of them".to_owned());
+        }
+        return Err(KernelError::NowhereAttached { reasons: left_out.join("; ") });
+    }
+    Ok(attachments)
 }
 
-impl Adopted {
-    fn of(path: &FastPath, config: &IoConfig) -> Self {
-        let mut legs = Vec::new();
-        for address in 0..config.addresses.len() {
-            for rtp in config.ports.clone().filter(|port| port.is_multiple_of(2)) {
-                let port = MediaPort { address: address as u8, rtp };
-                let generation = path.entry(port).and_then(|entry| entry.generation_on());
-                legs.extend(generation.map(|generation| (port, generation)));
-            }
-        }
-        Self { until: path.valid_until(), legs }
+/// The hook below tc that the settings ask for.
+const fn xdp_hook(choice: FastPathChoice) -> Option<Hook> {
+    match choice {
+        FastPathChoice::Xdp => Some(Hook::XdpNative),
+        FastPathChoice::XdpGeneric => Some(Hook::XdpGeneric),
+        FastPathChoice::Auto | FastPathChoice::Tc | FastPathChoice::Off => None,
     }
+}
 
-    fn end(&mut self, path: &FastPath) {
-        for (port, generation) in self.legs.drain(..) {
-            if let Some(entry) = path.entry(port) {
-                entry.end(generation);
-            }
-        }
-    }
+/// Removes links of an earlier process that this one will not have.
+fn keep_links(path: &FastPath, config: &IoConfig, xdp: Option<Hook>) -> Result<(), KernelError> {
+    let present = interfaces::carrying(&config.addresses).map_err(system(Step::Interface))?;
+    let hooks = [Some(Hook::Tc), xdp].into_iter().flatten();
+    let wanted: Vec<(u32, Hook)> =
+        hooks.flat_map(|hook| present.keys().map(move |index| (*index, hook))).collect();
+    path.keep_links(&wanted);
+    Ok(())
+}
+
+fn system(step: Step) -> impl Fn(io::Error) -> KernelError {
+    move |source| KernelError::System { step, source }
 }
 
 /// Whether the fast path works for this process on loopback: opens it there, and ends it.

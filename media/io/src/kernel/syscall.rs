@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::{self, NonNull};
 
-use super::layout::{EntryCells, SettingsCells};
+use super::layout::{EntryCells, InterfaceCells, SettingsCells};
 
 /// Commands of `bpf(2)`.
 #[derive(Clone, Copy)]
@@ -31,6 +31,7 @@ enum Command {
     LinkCreate = 28,
     LinkUpdate = 29,
     LinkByNumber = 30,
+    LinkDetach = 34,
 }
 
 /// A place in the kernel where a program can be attached.
@@ -241,6 +242,14 @@ pub(super) fn update_link(link: &OwnedFd, program: &OwnedFd) -> io::Result<()> {
     unsafe { bpf(Command::LinkUpdate, &mut attr) }.map(|_| ())
 }
 
+/// Takes the program of a link off its interface, before this returns. Closing the last file of a link does so some time
+/// later.
+pub(super) fn detach_link(link: &OwnedFd) -> io::Result<()> {
+    let mut attr = [number(link)];
+    // SAFETY: the attributes of this command, which hold no pointer.
+    unsafe { bpf(Command::LinkDetach, &mut attr) }.map(|_| ())
+}
+
 #[repr(C)]
 struct PathAttr {
     pathname: u64,
@@ -414,6 +423,13 @@ impl Mapping {
         let count = self.bytes / size_of::<EntryCells>();
         // SAFETY: page-aligned memory of that many bytes, mapped as long as `self` lives. Every bit pattern
         // is valid, and all fields are atomics, so writes of others through other mappings are allowed.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), count) }
+    }
+
+    /// The values as interfaces.
+    pub fn interfaces(&self) -> &[InterfaceCells] {
+        let count = self.bytes / size_of::<InterfaceCells>();
+        // SAFETY: as for `entries`.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), count) }
     }
 

@@ -2,7 +2,9 @@
 //!
 //! All of it is stores and loads in shared memory, and at a gift a look into the routing table. What the plane
 //! offers is a rule without places on this machine; the core's tier adds local addresses, the interface and the
-//! DSCP. Where one of them is unknown, the leg stays with the plane.
+//! DSCP. Where one of them is unknown, the leg stays with the plane. For the XDP hook it adds the neighbour's
+//! link-layer address, and follows its changes while the leg is given; while the address is not certain the
+//! leg is given all the same, and its packets take the tc hook.
 
 use std::hint;
 use std::net::IpAddr;
@@ -15,7 +17,8 @@ use shared::MediaPort;
 use super::entry::{Entry, Figures};
 use super::fast_path::FastPath;
 use super::layout::ENTRY_BYTES;
-use super::route::Routes;
+use super::neighbour::{Changes, Neighbour, Neighbours};
+use super::route::{Egress, Routes};
 use super::rule::{Route, Rule};
 use crate::clock;
 
@@ -28,6 +31,8 @@ pub(crate) struct Shared {
     pub dscp: u8,
     /// Raised when routes change.
     pub generation: AtomicU64,
+    /// Raised when neighbours change.
+    pub neighbours: Changes,
 }
 
 /// The legs of one core.
@@ -35,6 +40,7 @@ pub(crate) struct Shared {
 pub(crate) struct CoreTier {
     shared: Arc<Shared>,
     routes: Routes,
+    neighbours: Neighbours,
     legs: Vec<Leg>,
 }
 
@@ -44,12 +50,24 @@ struct Leg {
     port: MediaPort,
     /// Generation of the routes that it was given with; `None` while the plane has it.
     given: Option<u64>,
+    /// The neighbour whose link-layer address its rule has, for the XDP hook alone.
+    hop: Option<Hop>,
     /// Whether packets of another source are dropped.
     drops_forged: bool,
     /// Figures that the plane has.
     read: Figures,
     /// Packets that were under way when the leg was taken back, and their bytes: not counted yet.
     owed: (u32, u32),
+}
+
+/// A neighbour, as a rule has it.
+#[derive(Clone, Copy, Debug)]
+struct Hop {
+    neighbour: Neighbour,
+    /// Number of its changes that the rule knows of.
+    change: u32,
+    /// All zero while it is not certain.
+    link: [u8; 6],
 }
 
 impl CoreTier {
@@ -61,18 +79,20 @@ impl CoreTier {
         let leg = |port: &MediaPort| Leg {
             port: *port,
             given: None,
+            hop: None,
             drops_forged: false,
             read: Figures::default(),
             owed: (0, 0),
         };
-        Ok(Self { shared, routes: Routes::open()?, legs: ports.iter().map(leg).collect() })
+        let (routes, neighbours) = (Routes::open()?, Neighbours::open()?);
+        Ok(Self { shared, routes, neighbours, legs: ports.iter().map(leg).collect() })
     }
 
     /// Gives a leg; `false` when the program cannot take it now.
     pub fn give(&mut self, port_index: usize, rule: &RelayRule) -> bool {
         let shared = Arc::clone(&self.shared);
         let generation = shared.generation.load(Ordering::Relaxed);
-        let Some(rule_here) = self.place(rule, generation) else { return false };
+        let Some((rule_here, hop)) = self.place(rule, generation) else { return false };
         let Some(leg) = self.legs.get_mut(port_index) else { return false };
         let Some(entry) = shared.path.entry(leg.port) else { return false };
         // One of an earlier process may still be on; its call is not this one.
@@ -84,7 +104,7 @@ impl CoreTier {
         }
         let is_given = entry.give(&rule_here, &rule.stream).is_ok();
         if is_given {
-            leg.given = Some(generation);
+            (leg.given, leg.hop) = (Some(generation), hop);
             leg.read = Figures { highest: rule.stream.highest, ..Figures::default() };
             leg.drops_forged = !rule.others_go_up;
         }
@@ -97,7 +117,7 @@ impl CoreTier {
         let Some(leg) = self.legs.get_mut(port_index) else { return RelayedCounts::default() };
         let Some(entry) = shared.path.entry(leg.port) else { return RelayedCounts::default() };
         let _ = entry.take();
-        leg.given = None;
+        (leg.given, leg.hop) = (None, None);
         // A program on another CPU may still be at its last packet: some hundred nanoseconds.
         for _ in 0..SETTLE_SPINS {
             if let Some(figures) = entry.snapshot() {
@@ -119,6 +139,9 @@ impl CoreTier {
             // Packets go up from now on; with the first of them the plane takes the leg back and gives it anew.
             let _ = entry.take();
         }
+        if let Some(hop) = &mut leg.hop {
+            hop.follow(&shared.neighbours, &mut self.neighbours, entry);
+        }
         (0..READ_TRIES)
             .find_map(|_| entry.snapshot())
             .map_or_else(RelayedCounts::default, |figures| leg.counts(figures))
@@ -134,7 +157,7 @@ impl CoreTier {
     }
 
     /// The rule with the places of this machine. `None`: no way to the peer, or addresses of two families.
-    fn place(&mut self, rule: &RelayRule, generation: u64) -> Option<Rule> {
+    fn place(&mut self, rule: &RelayRule, generation: u64) -> Option<(Rule, Option<Hop>)> {
         let local_of = |port: MediaPort| {
             self.shared.addresses.get(usize::from(port.address)).copied().filter(is_specified)
         };
@@ -147,16 +170,49 @@ impl CoreTier {
             None => self.routes.find(rule.source.ip().to_canonical(), None, generation)?.source?,
         };
         let out_local = out_local.or(route.source)?;
+        let hop = self.hop(&route);
         let place = Route {
             local,
             out_local,
             interface: route.interface,
             next_hop: route.next_hop,
-            link_address: [0; 6],
+            link_address: hop.map_or([0; 6], |hop| hop.link),
             dscp: self.shared.dscp,
         };
         let rule = Rule::of(rule, &place);
-        rule.family().is_ok().then_some(rule)
+        rule.family().is_ok().then_some((rule, hop))
+    }
+
+    /// The neighbour behind an interface with the XDP hook. Elsewhere the kernel finds it.
+    fn hop(&mut self, route: &Egress) -> Option<Hop> {
+        let address = route.next_hop.filter(|_| self.shared.path.is_driven(route.interface))?;
+        let neighbour = Neighbour { interface: route.interface, address };
+        let change = self.shared.neighbours.of(neighbour);
+        let link = self.neighbours.find(neighbour, change).unwrap_or_default();
+        Some(Hop { neighbour, change, link })
+    }
+}
+
+#[cfg(test)]
+impl CoreTier {
+    /// The link-layer address in the rule of a given leg.
+    pub(super) fn link_of(&self, port_index: usize) -> Option<[u8; 6]> {
+        self.legs[port_index].hop.map(|hop| hop.link)
+    }
+}
+
+impl Hop {
+    /// Brings the rule of a given leg up to date when something has changed about the neighbour.
+    fn follow(&mut self, changes: &Changes, neighbours: &mut Neighbours, entry: Entry<'_>) {
+        let change = changes.of(self.neighbour);
+        if change == self.change {
+            return;
+        }
+        let link = neighbours.find(self.neighbour, change).unwrap_or_default();
+        if link != self.link {
+            entry.set_link_address(link);
+        }
+        (self.change, self.link) = (change, link);
     }
 }
 

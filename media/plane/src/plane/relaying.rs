@@ -102,6 +102,7 @@ impl Plane {
         meters.packets_received += u64::from(packets) + u64::from(strangers) + u64::from(malformed);
         meters.packets_forwarded += u64::from(packets);
         meters.packets_below += u64::from(packets);
+        meters.packets_by_driver += u64::from(counts.by_driver);
         meters.packets_dropped_below += u64::from(strangers) + u64::from(malformed);
         meters.packets_dropped.add_many(DropReason::Stranger, strangers);
         meters.packets_dropped.add_many(DropReason::Malformed, malformed);

@@ -9,30 +9,42 @@ use socket2::{Domain, Socket, Type};
 use rustix::net::netdevice::name_to_index;
 
 use super::super::fast_path::{FastPath, FastPathConfig, Found, Hook};
-use super::super::rule::Family;
+use super::super::rule::{Family, Rule};
 use super::frame::Frame;
+use super::namespace::THERE;
 use super::pins::mount_bpffs;
-use super::site::{A, B, Site, addresses, rules, start};
+use super::site::{A, B, Site, TC, XDP, addresses, attach, rules, start};
 use super::{in_a_minute, stream};
 
-const INTERFACES: [(&str, Hook); 2] = [("gwa", Hook::Tc), ("gwb", Hook::Tc)];
 /// The child runs the test below, by its name.
 const CHILD: &str = "kernel::tests::killed::the_process_that_is_killed";
-/// Set for the child alone: the folder of its pins.
+/// Set for the child alone: the folder of its pins, and the number of its hooks.
 const PINS: &str = "SIDETONE_TEST_PINS";
+const HOOKS: &str = "SIDETONE_TEST_HOOKS";
 
 #[test]
 fn audio_goes_on_after_sigkill_and_the_next_process_continues_its_numbers() {
-    let Some(mut site) = Site::on_veth(Family::V4) else { return };
+    expect_survival(&TC);
+}
+
+#[test]
+fn audio_goes_on_in_the_driver_after_sigkill_and_the_next_process_continues_its_numbers() {
+    expect_survival(&XDP);
+}
+
+fn expect_survival(hooks: &[(&'static str, Hook)]) {
+    let Some(mut site) = Site::with_hooks(Family::V4, hooks) else { return };
     let pins = mount_bpffs(&site.gateway).join("legs");
     // The site's own fast path would relay before the child's.
     site.path = start(&site.gateway, &site.at, None, Vec::new()).expect("as before");
     let [party, _to_party, _to_peer, peer] = site.sockets();
     let folder = pins.clone();
+    let hooks_of_child = hooks.len().to_string();
     let mut child = site.gateway.run(move || {
         let binary = std::env::current_exe().expect("this binary");
         let mut command = Command::new(binary);
         command.args(["--exact", CHILD, "--ignored", "--nocapture"]).env(PINS, folder);
+        command.env(HOOKS, hooks_of_child);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a process")
     });
     let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
@@ -60,11 +72,13 @@ fn audio_goes_on_after_sigkill_and_the_next_process_continues_its_numbers() {
     child.wait().expect("a child of ours");
     call(400);
 
-    let next = start(&site.gateway, &site.at, Some(pins), INTERFACES.to_vec()).expect("as before");
+    let next = start(&site.gateway, &site.at, Some(pins), hooks.to_vec()).expect("as before");
     assert_eq!(next.found(), Found::Legs);
     call(100);
     let entry = next.entry(A).expect("a port of the range");
     assert_eq!((entry.take(), entry.figures().packets), (Some(0x1_0000 + 2_100), 600));
+    let by_driver = if hooks.len() == XDP.len() { 600 } else { 0 };
+    assert_eq!(entry.figures().by_driver, by_driver);
     site.gateway.run(move || next.close().expect("every pin is removed"));
 }
 
@@ -82,12 +96,13 @@ fn the_process_that_is_killed() {
     let mut path = FastPath::open(&config).expect("the parent may");
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
     let index = |name| name_to_index(&socket, name).expect("an interface of the site");
-    for (interface, hook) in INTERFACES {
-        path.attach(interface, hook).unwrap_or_else(|error| panic!("{error}"));
-    }
+    let is_driven = std::env::var(HOOKS).is_ok_and(|count| count == XDP.len().to_string());
+    attach(&mut path, if is_driven { &XDP[..] } else { &TC[..] });
     path.renew(in_a_minute());
     let legs = rules(&at, [index("gwb"), index("gwa")]);
     for (port, rule) in [A, B].into_iter().zip(legs) {
+        let link_address = if is_driven { THERE } else { [0; 6] };
+        let rule = Rule { link_address, ..rule };
         let entry = path.entry(port).expect("a port of the range");
         entry.give(&rule, &stream(&rule, 500, 9_000)).expect("an idle leg");
     }

@@ -3,6 +3,7 @@
 //! `program.rs` runs the program on single frames. The others make network namespaces and send real
 //! packets. Where the kernel denies BPF, each test asserts that the refusal is a typed one and ends.
 
+mod drivers;
 mod frame;
 mod frames;
 mod hand_over;

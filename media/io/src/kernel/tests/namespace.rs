@@ -134,6 +134,8 @@ pub(in crate::kernel) const HERE: [u8; 6] = [2, 0, 0, 0, 0, 1];
 pub(in crate::kernel) const THERE: [u8; 6] = [2, 0, 0, 0, 0, 2];
 /// Offload of checksums on the way out.
 pub(in crate::kernel) const TX_CHECKSUMS: u32 = 0x17;
+/// Coalescing of packets that came in; a veth end has a ring for frames of its peer's driver only with that.
+pub(in crate::kernel) const GRO: u32 = 0x2C;
 const SIOCETHTOOL: libc::c_ulong = 0x8946;
 
 /// A packet socket.

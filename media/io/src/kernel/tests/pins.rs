@@ -12,7 +12,7 @@ use super::super::objects::Object;
 use super::super::rule::Family;
 use super::frame::Frame;
 use super::namespace::Namespace;
-use super::site::{A, Site, start};
+use super::site::{A, Site, TC, XDP, start};
 use super::{config, in_a_minute};
 
 /// A BPF file system that only this namespace sees.
@@ -38,19 +38,28 @@ pub(super) fn names(namespace: &Namespace, folder: &Path) -> Vec<String> {
     })
 }
 
-const INTERFACES: [(&str, Hook); 2] = [("gwa", Hook::Tc), ("gwb", Hook::Tc)];
-
 /// A site whose fast path is pinned, in place of the one it was made with.
-fn pinned_site() -> Option<(Site, PathBuf)> {
-    let mut site = Site::on_veth(Family::V4)?;
+fn pinned_site(hooks: &[(&'static str, Hook)]) -> Option<(Site, PathBuf)> {
+    let mut site = Site::with_hooks(Family::V4, hooks)?;
+    // Its programs go first: a driver has room for one.
+    site.path = start(&site.gateway, &site.at, None, Vec::new())?;
     let pins = mount_bpffs(&site.gateway).join("legs");
-    site.path = start(&site.gateway, &site.at, Some(pins.clone()), INTERFACES.to_vec())?;
+    site.path = start(&site.gateway, &site.at, Some(pins.clone()), hooks.to_vec())?;
     Some((site, pins))
 }
 
 #[test]
 fn legs_go_on_without_their_process_and_the_next_one_takes_them_to_the_number() {
-    let Some((mut site, pins)) = pinned_site() else { return };
+    expect_survival(&TC);
+}
+
+#[test]
+fn legs_go_on_in_the_driver_without_their_process_and_the_next_one_takes_them_to_the_number() {
+    expect_survival(&XDP);
+}
+
+fn expect_survival(hooks: &[(&'static str, Hook)]) {
+    let Some((mut site, pins)) = pinned_site(hooks) else { return };
     assert_eq!(site.path.found(), Found::Nothing);
     let [party, to_party, _to_peer, peer] = site.sockets();
     let rule = site.rules[0];
@@ -69,7 +78,7 @@ fn legs_go_on_without_their_process_and_the_next_one_takes_them_to_the_number() 
 
     // The process ends: nobody holds a file of the fast path, and the socket is all that is left.
     let links = names(&site.gateway, &pins);
-    assert_eq!(links.len(), 4, "{links:?}");
+    assert_eq!(links.len(), 2 + hooks.len(), "{links:?}");
     let without_pins = start(&site.gateway, &site.at, None, Vec::new()).expect("as before");
     drop(std::mem::replace(&mut site.path, without_pins));
     for index in 1..100 {
@@ -78,7 +87,7 @@ fn legs_go_on_without_their_process_and_the_next_one_takes_them_to_the_number() 
     }
 
     // The next process finds the leg, and goes on with its exact number.
-    let next = start(&site.gateway, &site.at, Some(pins.clone()), INTERFACES.to_vec());
+    let next = start(&site.gateway, &site.at, Some(pins.clone()), hooks.to_vec());
     let next = next.expect("as before");
     assert_eq!(next.found(), Found::Legs);
     send(100);
@@ -87,13 +96,16 @@ fn legs_go_on_without_their_process_and_the_next_one_takes_them_to_the_number() 
     assert!(leg.is_given());
     assert_eq!(leg.take(), Some(0x1_0000 + 1_601));
     assert_eq!(leg.figures().packets, 101);
+    let is_driven = hooks.len() == XDP.len();
+    assert_eq!(leg.figures().by_driver, if is_driven { 101 } else { 0 });
     send(101);
     to_party.recv(&mut [0; 2_048]).expect("up, to the gateway");
 
     // A clean end leaves no pin, and so no link and no map.
     leg.give(&rule, &super::stream(&rule, 602, 9_000)).expect("settled");
     let objects = next.objects();
-    assert_eq!(objects.len(), 5, "two maps, a program, two links");
+    let programs = if is_driven { 2 } else { 1 };
+    assert_eq!(objects.len(), 3 + programs + hooks.len(), "three maps, programs, links");
     site.gateway.run(move || next.close().expect("every pin is removed"));
     assert_eq!(names(&site.gateway, &pins), [""; 0]);
     send(102);
@@ -111,8 +123,30 @@ fn expect_freed(objects: &[Object]) {
 }
 
 #[test]
+fn links_that_the_next_process_does_not_want_are_gone_when_it_begins() {
+    let Some((mut site, pins)) = pinned_site(&XDP) else { return };
+    let without_pins = start(&site.gateway, &site.at, None, Vec::new()).expect("as before");
+    drop(std::mem::replace(&mut site.path, without_pins));
+    let next = start(&site.gateway, &site.at, Some(pins.clone()), Vec::new()).expect("as before");
+    let [gwa, gwb] = ["gwa", "gwb"].map(|name| site.gateway.index(name));
+    let next = site.gateway.run(move || {
+        next.keep_links(&[(gwa, Hook::Tc), (gwa, Hook::XdpGeneric)]);
+        let mut next = next;
+        // The driver's program has gone, so that the other mode finds room.
+        next.attach("gwa", Hook::XdpGeneric).unwrap_or_else(|error| panic!("{error}"));
+        next
+    });
+    let kept = names(&site.gateway, &pins);
+    let expected = ["entries".to_owned(), format!("link-{gwa}"), "settings".to_owned()];
+    assert_eq!(kept[..3], expected, "{kept:?}, without {gwb}");
+    assert_eq!(kept[3..], [format!("xdpgeneric-{gwa}")]);
+    site.gateway.run(move || next.close().expect("every pin is removed"));
+    assert_eq!(attached(&site.gateway), "", "no program is left on an interface");
+}
+
+#[test]
 fn pins_for_other_ports_are_removed_and_half_a_set_is_none() {
-    let Some((mut site, pins)) = pinned_site() else { return };
+    let Some((mut site, pins)) = pinned_site(&TC) else { return };
     let [party, to_party, _to_peer, _peer] = site.sockets();
     site.give();
     let without_pins = start(&site.gateway, &site.at, None, Vec::new()).expect("as before");
@@ -149,7 +183,16 @@ fn a_folder_outside_a_bpf_file_system_is_refused_before_anything_is_made() {
 
 #[test]
 fn the_lease_ends_what_a_dead_process_left() {
-    let Some((mut site, pins)) = pinned_site() else { return };
+    expect_the_end_of_the_lease(&TC);
+}
+
+#[test]
+fn the_lease_ends_what_a_dead_process_left_in_the_driver() {
+    expect_the_end_of_the_lease(&XDP);
+}
+
+fn expect_the_end_of_the_lease(hooks: &[(&'static str, Hook)]) {
+    let Some((mut site, pins)) = pinned_site(hooks) else { return };
     let [party, to_party, _to_peer, peer] = site.sockets();
     site.give();
     let without_pins = start(&site.gateway, &site.at, None, Vec::new()).expect("as before");
@@ -173,7 +216,7 @@ fn the_lease_ends_what_a_dead_process_left() {
     send(1);
     to_party.recv(&mut [0; 2_048]).expect("up, past the lease");
     // A process that comes later finds the leg, and the word still says what was sent.
-    let next = start(&site.gateway, &site.at, Some(pins), INTERFACES.to_vec()).expect("as before");
+    let next = start(&site.gateway, &site.at, Some(pins), hooks.to_vec()).expect("as before");
     next.renew(in_a_minute());
     assert_eq!(next.entry(A).expect("a port").take(), Some(0x1_0000 + 1_501));
 }

@@ -8,10 +8,11 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use shared::{Codec, MediaPort};
 
+use super::super::drivers::Drivers;
 use super::super::entry::Entry;
-use super::super::fast_path::{FastPath, FastPathConfig, Hook};
+use super::super::fast_path::{FastPath, FastPathConfig, Hook, ethernet_index};
 use super::super::rule::{Family, Rule};
-use super::namespace::Namespace;
+use super::namespace::{GRO, Namespace, THERE, TX_CHECKSUMS};
 use super::{in_a_minute, open, rule, stream};
 
 /// Legs and the sockets of everybody. The leg towards the party is `A`, that towards the peer `B`.
@@ -26,12 +27,29 @@ pub(super) struct Site {
     pub rules: [Rule; 2],
 }
 
+/// The hooks of a site.
+pub(super) const TC: [(&str, Hook); 2] = [("gwa", Hook::Tc), ("gwb", Hook::Tc)];
+/// The XDP hook with the tc hook above it.
+pub(super) const XDP: [(&str, Hook); 4] =
+    [TC[0], TC[1], ("gwa", Hook::XdpNative), ("gwb", Hook::XdpNative)];
+
 pub(super) const A: MediaPort = MediaPort { address: 0, rtp: 10_010 };
 pub(super) const B: MediaPort = MediaPort { address: 1, rtp: 10_020 };
 
 impl Site {
-    /// Three namespaces. `None` where the kernel denies them or BPF.
+    /// Three namespaces, and the tc hook. `None` where the kernel denies them or BPF.
     pub fn on_veth(family: Family) -> Option<Self> {
+        Self::with_hooks(family, &TC)
+    }
+
+    /// The same with the XDP hook below, whose driver sends by either interface. Party and peer leave no checksum to
+    /// their device.
+    pub fn on_driven_veth(family: Family) -> Option<Self> {
+        Self::with_hooks(family, &XDP)
+    }
+
+    /// Three namespaces, and these hooks.
+    pub fn with_hooks(family: Family, hooks: &[(&'static str, Hook)]) -> Option<Self> {
         let [gateway, party, peer] = [Namespace::new()?, Namespace::new()?, Namespace::new()?];
         gateway.join("gwa", "pa", &party);
         gateway.join("gwb", "pb", &peer);
@@ -45,9 +63,18 @@ impl Site {
         }
         let interfaces = [gateway.index("gwb"), gateway.index("gwa")];
         let at = addresses(hosts);
-        let path = start(&gateway, &at, None, vec![("gwa", Hook::Tc), ("gwb", Hook::Tc)])?;
-        let rules = rules(&at, interfaces)
-            .map(|rule| Rule { next_hop: Some(rule.out_destination.ip()), ..rule });
+        let is_driven = hooks.iter().any(|(_, hook)| *hook != Hook::Tc);
+        for (namespace, interface) in [(&party, "pa"), (&peer, "pb")] {
+            namespace.set_offload(interface, GRO, is_driven);
+            namespace.set_offload(interface, TX_CHECKSUMS, !is_driven);
+        }
+        let path = start(&gateway, &at, None, hooks.to_vec())?;
+        let link_address = if is_driven { THERE } else { [0; 6] };
+        let rules = rules(&at, interfaces).map(|rule| Rule {
+            next_hop: Some(rule.out_destination.ip()),
+            link_address,
+            ..rule
+        });
         Some(Self { gateway, party: Some(party), peer: Some(peer), path, at, rules })
     }
 
@@ -112,12 +139,22 @@ pub(super) fn start(
     let config = FastPathConfig { addresses, ports: 10_000..=10_099, pins };
     gateway.run(move || {
         let mut path = open(&config)?;
-        for (interface, hook) in interfaces {
-            path.attach(interface, hook).unwrap_or_else(|error| panic!("{interface}: {error}"));
-        }
+        attach(&mut path, &interfaces);
         path.renew(in_a_minute());
         Some(path)
     })
+}
+
+/// Attaches the programs in the namespace of this thread.
+pub(super) fn attach(path: &mut FastPath, interfaces: &[(&'static str, Hook)]) {
+    for &(interface, hook) in interfaces {
+        path.attach(interface, hook).unwrap_or_else(|error| panic!("{interface}: {error}"));
+        if hook != Hook::Tc {
+            let mut drivers = Drivers::open(path, hook).expect("netdev");
+            let index = ethernet_index(interface).expect("it is there");
+            drivers.enter(path, index, interface).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
 }
 
 /// Party to peer turns PCMU into PCMA, peer to party the other way.
