@@ -17,7 +17,7 @@ section! {
         cores: Cores = "\"auto\"",
         /// io_uring, portable, or auto: io_uring where the kernel allows it.
         backend: Backend = "\"auto\"",
-        /// Relays bridged calls inside the kernel: auto = at the tc hook where the kernel allows it, tc, xdp, or off.
+        /// Relays bridged calls inside the kernel: auto = at the tc hook where the kernel allows it, tc, xdp = in the driver of each network card that can, or off.
         fast_path: FastPath = "\"auto\"",
         /// Local addresses that media ports are opened on; more addresses, more ports.
         addresses: Vec<IpAddr> = "[\"0.0.0.0\"]",
@@ -75,14 +75,16 @@ word_settings! {
     }
 
     /// Where bridged calls are relayed.
-    FastPath = "auto, tc, xdp or off" {
+    FastPath = "auto, tc, xdp, xdp-generic or off" {
         /// In the kernel, at the tc hook, where it allows that.
         #[default]
         Auto = "auto",
         /// In the kernel, at the tc hook; where it denies that the gateway does not start.
         Tc = "tc",
-        /// In the driver of the network card; not built yet.
+        /// In the driver of each network card that can, else at the tc hook; where it denies that the gateway does not start.
         Xdp = "xdp",
+        /// As xdp, behind every driver: no faster than tc, for tests.
+        XdpGeneric = "xdp-generic",
         /// In user space.
         Off = "off",
     }

@@ -121,18 +121,11 @@ impl Config {
     /// that this version cannot follow, where the gateway starts with less. Only values that somebody
     /// set are mentioned.
     pub fn warnings(&self, layers: &Layers) -> Vec<String> {
-        let wanted: [(&str, bool, &str); 2] = [
-            (
-                "speech.engine",
-                self.speech.engine != SpeechEngine::Pico,
-                "the built-in voice speaks instead",
-            ),
-            (
-                "media.fast_path",
-                self.media.fast_path == FastPath::Xdp,
-                "the kernel relays at the tc hook, as with auto",
-            ),
-        ];
+        let wanted: [(&str, bool, &str); 1] = [(
+            "speech.engine",
+            self.speech.engine != SpeechEngine::Pico,
+            "the built-in voice speaks instead",
+        )];
         let not_built = wanted
             .iter()
             .filter(|(key, set, _)| *set && layers.is_set(key))

@@ -51,7 +51,7 @@ fn listener(settings: &Settings) -> Result<SocketAddr, String> {
     }
 }
 
-/// The list for people: one line a leg, then the sums.
+/// The list for people: one line a leg, then the sums, then one line an interface.
 fn table(list: &Value) -> String {
     let legs = list["legs"].as_array().map_or(&[][..], Vec::as_slice);
     let mut out = String::new();
@@ -72,6 +72,12 @@ fn table(list: &Value) -> String {
         if let Some(count) = list[field].as_u64().filter(|count| *count > 0) {
             let _ = writeln!(out, "{count} {what}");
         }
+    }
+    for interface in list["interfaces"].as_array().map_or(&[][..], Vec::as_slice) {
+        let text = |field: &str| interface[field].as_str().unwrap_or_default();
+        let _ = write!(out, "{} relays at the {} hook", text("name"), text("hook"));
+        let why = Some(text("why_not_xdp")).filter(|why| !why.is_empty());
+        let _ = writeln!(out, "{}{}", if why.is_some() { ": " } else { "" }, why.unwrap_or(""));
     }
     out
 }
@@ -158,6 +164,18 @@ mod tests {
     fn a_gateway_without_legs_has_no_table() {
         let text = table(&serde_json::json!({ "legs": [], "left_out": 0, "unanswered": 0 }));
         assert_eq!(text, "0 legs, 0 of them relayed by the kernel\n");
+    }
+
+    #[test]
+    fn each_interface_has_a_line_with_its_hook_and_why_it_is_not_xdp() {
+        let interfaces = serde_json::json!([
+            { "name": "eth0", "hook": "xdp", "why_not_xdp": null },
+            { "name": "lo", "hook": "tc", "why_not_xdp": "the driver of lo does not offer it" },
+        ]);
+        let text = table(&serde_json::json!({ "legs": [], "interfaces": interfaces }));
+        let expected = "0 legs, 0 of them relayed by the kernel\neth0 relays at the xdp hook\n\
+                        lo relays at the tc hook: the driver of lo does not offer it\n";
+        assert_eq!(text, expected);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use io::kernel::InterfaceMeters;
 use io::{Backend, CoreFigures, CoreMeters, Heartbeat};
 use plane::DropReason;
-use shared::Sink;
+use shared::{MediaInterface, Sink};
 
 use shell::{Clock, Text};
 
@@ -220,6 +220,12 @@ const ROWS: &[Row] = &[
         |f| f.packets_below,
     ),
     (
+        "media_fast_path_driver_packets_total",
+        "counter",
+        "Of these: packets that a network driver relayed, at the XDP hook.",
+        |f| f.packets_by_driver,
+    ),
+    (
         "media_fast_path_packets_dropped_total",
         "counter",
         "Packets that the kernel dropped; received and dropped hold them too.",
@@ -259,6 +265,19 @@ const SINK_ROWS: &[SinkRow] = &[
     ),
     ("media_taps", "gauge", "Tapped legs now.", |f| f.taps),
 ];
+
+/// Adds each interface at which the kernel relays since the start, with its hook and the reason that it has not the XDP
+/// hook.
+pub fn write_hooks(text: &mut Text, interfaces: &[MediaInterface]) {
+    const NAME: &str = "media_fast_path_interface_info";
+    text.metric(NAME, "gauge", "Where the kernel relays; reason: why not at the XDP hook.");
+    for interface in interfaces {
+        let reason = interface.why_not_xdp.as_deref().unwrap_or_default();
+        let labels =
+            [("interface", &*interface.name), ("hook", interface.hook), ("reason", reason)];
+        text.sample(NAME, &labels, 1);
+    }
+}
 
 /// Adds the counters of all cores, and the interfaces of the fast path; all 0 where it does not run.
 pub fn write(text: &mut Text, cores: &[CoreView], interfaces: &InterfaceMeters) {
@@ -345,6 +364,22 @@ fn write_info(text: &mut Text, cores: &[CoreView]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_interface_has_a_sample_with_its_reason() {
+        let why_not_xdp = Some("the driver of lo does not offer it".to_owned());
+        let lo = MediaInterface { name: "lo".into(), hook: "tc", why_not_xdp };
+        let eth0 = MediaInterface { name: "eth0".into(), hook: "xdp", why_not_xdp: None };
+        let mut text = Text::default();
+        write_hooks(&mut text, &[eth0, lo]);
+        let text = text.finish();
+        for labels in [
+            "interface=\"eth0\",hook=\"xdp\",reason=\"\"",
+            "interface=\"lo\",hook=\"tc\",reason=\"the driver of lo does not offer it\"",
+        ] {
+            assert!(text.contains(&format!("_interface_info{{{labels}}} 1\n")), "{text}");
+        }
+    }
 
     #[test]
     fn every_core_reason_and_sink_has_a_sample() {

@@ -1,13 +1,19 @@
 //! The legs of the node, described by their cores, for the operator. Sans-IO.
 
-use shared::{CallSid, Code, LegDescription, LegId, MediaCommand, Now};
+use shared::{CallSid, Code, LegDescription, LegId, MediaCommand, MediaInterface, Now};
 use store::{Reply, WriteError};
 
 use crate::control::Control;
 use crate::effect::Effect;
+use crate::state::leg_survey::LegSurvey;
 use crate::tokens::ApiToken;
 
 impl Control {
+    /// Names the interfaces at which the kernel relays, for the list of legs. Call before the first input.
+    pub fn name_media_interfaces(&mut self, interfaces: Vec<MediaInterface>) {
+        self.leg_survey = LegSurvey::on(interfaces);
+    }
+
     /// Asks the cores for the legs that are up.
     pub(crate) fn describe_legs(&mut self, now: Now, token: ApiToken) {
         let legs = self.calls.values().filter_map(|entry| {

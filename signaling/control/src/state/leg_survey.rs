@@ -12,13 +12,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 use shared::limits::{LEGS_DESCRIBED_MAX, LEGS_DESCRIBED_MS};
-use shared::{CallSid, Instant, LegDescription, LegId};
+use shared::{CallSid, Instant, LegDescription, LegId, MediaInterface};
 
 use crate::tokens::ApiToken;
 
 /// The request that is under way, if any.
 #[derive(Debug, Default)]
 pub(crate) struct LegSurvey {
+    /// Interfaces at which the kernel relays; none where it does not.
+    interfaces: Vec<MediaInterface>,
     asking: Option<Asking>,
 }
 
@@ -68,9 +70,18 @@ struct Packets {
     user_space: u64,
 }
 
+/// One interface in the answer.
+#[derive(Debug, Serialize)]
+struct InterfaceRow {
+    name: String,
+    hook: &'static str,
+    why_not_xdp: Option<String>,
+}
+
 /// The answer to a request.
 #[derive(Debug, Serialize)]
 pub(crate) struct LegList {
+    interfaces: Vec<InterfaceRow>,
     legs: Vec<LegRow>,
     /// Legs past `limits::LEGS_DESCRIBED_MAX`.
     left_out: usize,
@@ -79,6 +90,11 @@ pub(crate) struct LegList {
 }
 
 impl LegSurvey {
+    /// A survey of a node whose kernel relays at these interfaces.
+    pub fn on(interfaces: Vec<MediaInterface>) -> Self {
+        Self { interfaces, asking: None }
+    }
+
     /// Begins a request for these legs with their calls, and returns those to ask the cores for: the first
     /// [`LEGS_DESCRIBED_MAX`]. `None` while another request is under way.
     pub fn begin(
@@ -126,12 +142,20 @@ impl LegSurvey {
         let is_over = |asking: &mut Asking| asking.waiting == 0 || asking.deadline <= now;
         let Asking { token, rows, waiting, left_out, .. } = self.asking.take_if(is_over)?;
         let legs = rows.into_values().collect();
-        Some((token, LegList { legs, left_out, unanswered: waiting }))
+        let interfaces = self.interfaces.iter().cloned().map(InterfaceRow::from).collect();
+        Some((token, LegList { interfaces, legs, left_out, unanswered: waiting }))
     }
 
     /// When to call [`Self::take_answer`] at the latest.
     pub fn deadline(&self) -> Option<Instant> {
         self.asking.as_ref().map(|asking| asking.deadline)
+    }
+}
+
+impl From<MediaInterface> for InterfaceRow {
+    fn from(interface: MediaInterface) -> Self {
+        let MediaInterface { name, hook, why_not_xdp } = interface;
+        Self { name, hook, why_not_xdp }
     }
 }
 
@@ -179,5 +203,16 @@ mod tests {
         let (_, list) = survey.take_answer(survey.deadline().unwrap()).expect("past its time");
         assert_eq!((list.legs.len(), list.left_out), (LEGS_DESCRIBED_MAX, 5));
         assert_eq!(list.unanswered, LEGS_DESCRIBED_MAX);
+    }
+
+    #[test]
+    fn the_answer_names_each_interface_with_its_hook_and_the_reason() {
+        let why_not_xdp = Some("the driver of lo does not offer it".to_owned());
+        let mut survey =
+            LegSurvey::on(vec![MediaInterface { name: "lo".into(), hook: "tc", why_not_xdp }]);
+        assert_eq!(survey.begin(Instant::ZERO, ApiToken(1), Vec::new()), Some(Vec::new()));
+        let (_, list) = survey.take_answer(Instant::ZERO).expect("nobody is asked");
+        let expected = r#"{"interfaces":[{"name":"lo","hook":"tc","why_not_xdp":"the driver of lo does not offer it"}],"legs":[],"left_out":0,"unanswered":0}"#;
+        assert_eq!(list.to_json(), expected);
     }
 }

@@ -91,7 +91,7 @@ fn the_list_is_answered_when_every_core_has_answered() {
 fn a_node_without_legs_answers_at_once() {
     let mut rig = Rig::new(Book::with_ip_list("192.0.2.7"));
     ask(&mut rig, 1);
-    let list = json!({ "legs": [], "left_out": 0, "unanswered": 0 });
+    let list = json!({ "interfaces": [], "legs": [], "left_out": 0, "unanswered": 0 });
     assert_eq!(answer(&mut rig, 1), Some(Ok(list)));
 }
 

@@ -241,8 +241,10 @@ fn start_media(
             Backend::Auto => BackendChoice::Auto,
         },
         fast_path: match config.media.fast_path {
-            FastPath::Auto | FastPath::Xdp => FastPathChoice::Auto,
+            FastPath::Auto => FastPathChoice::Auto,
             FastPath::Tc => FastPathChoice::Tc,
+            FastPath::Xdp => FastPathChoice::Xdp,
+            FastPath::XdpGeneric => FastPathChoice::XdpGeneric,
             FastPath::Off => FastPathChoice::Off,
         },
         pins: std::path::absolute(&config.node.data_dir).ok().as_deref().map(pins_for),

@@ -18,9 +18,9 @@ use control::{Control, ControlSettings};
 use database::Database;
 use http_server::{AddressList, ApiCall, HttpServer, Https, OpenReader, Rest};
 use recorder::{Recorder, RecorderSettings};
-use shared::Sink;
 use shared::config::{Config, SpeechEngine};
 use shared::ids::Origin;
+use shared::{MediaInterface, Sink};
 use shell::{Clock, Sender, Text, random};
 use speech::prompts::PromptLoader;
 use speech::{Program, SpeechError, SpeechService, SpeechSettings};
@@ -79,6 +79,7 @@ struct Counters {
     figures: Arc<SignalingFigures>,
     cores: Vec<CoreView>,
     interfaces: Arc<InterfaceMeters>,
+    hooks: Vec<MediaInterface>,
     webhooks: WebhookClient,
 }
 
@@ -88,6 +89,7 @@ impl Counters {
         self.transport.write(text);
         self.figures.write(text);
         media_metrics::write(text, &self.cores, &self.interfaces);
+        media_metrics::write_hooks(text, &self.hooks);
         self.webhooks.meters().snapshot().write(text);
         self.webhooks.intake().memory().figures().write(text);
     }
@@ -113,6 +115,9 @@ impl Listeners<'_> {
         let mut seed = [0; 32];
         random(&mut seed);
         let mut control = Control::new(settings, opened.snapshot, seed);
+        let hooks = media.fast_path.as_ref().map(|service| service.interfaces.clone());
+        let hooks = hooks.unwrap_or_default();
+        control.name_media_interfaces(hooks.clone());
         control.restore_bindings(Clock.now(), opened.recovered.bindings);
         control.expect_back(Clock.now(), opened.recovered.returning);
 
@@ -158,8 +163,15 @@ impl Listeners<'_> {
         };
         let signaling = system("the signaling thread", spawn(signaling))?;
         let (metrics, of_transport) = (self.metrics, self.transport_metrics);
-        let counters =
-            Counters { metrics, transport: of_transport, figures, cores, interfaces, webhooks };
+        let counters = Counters {
+            metrics,
+            transport: of_transport,
+            figures,
+            cores,
+            interfaces,
+            hooks,
+            webhooks,
+        };
         Ok(Threads {
             bound: as_bound(config, &addresses),
             data,

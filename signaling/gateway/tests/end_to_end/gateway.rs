@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::lan::Lan;
 use crate::program::Output;
+use crate::wire::Wire;
 
 pub const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -181,6 +182,16 @@ impl Gateway {
         let addresses = format!("addresses = [\"{}\"]", lan.gateway);
         let text = text.replace("addresses = [\"127.0.0.1\"]", &addresses);
         Self::start_with(folder, &text)
+    }
+
+    /// Starts on a BPF file system with its media on that wire, to be relayed in its driver.
+    pub fn start_at_wire(bpffs: &Bpffs, wire: &Wire) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let text = settings_text(&folder, "", MEDIA_PORTS, "fast_path = \"xdp\"\n");
+        let media = format!("addresses = [\"{}\"]", wire.host(1));
+        let text = text.replace("addresses = [\"127.0.0.1\"]", &media);
+        std::fs::write(folder.path().join("sidetone.toml"), text).expect("writable");
+        Self::start_on(bpffs, folder, MEDIA_PORTS, "")
     }
 
     /// Starts with a name server of its own.

@@ -33,13 +33,23 @@ impl Party {
     }
 
     fn on(address: &str) -> Self {
-        let socket = UdpSocket::bind(address).expect("a free port");
+        Self::of(UdpSocket::bind(address).expect("a free port"))
+    }
+
+    /// A party with a socket that is bound already.
+    pub fn of(socket: UdpSocket) -> Self {
         socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
         Self { socket }
     }
 
     pub fn port(&self) -> u16 {
         self.socket.local_addr().expect("bound").port()
+    }
+
+    /// A SIPp scenario whose SDP names this party's address.
+    pub fn named_in(&self, scenario: &str) -> String {
+        let host = self.socket.local_addr().expect("bound").ip();
+        scenario.replace("c=IN IP4 127.0.0.1", &format!("c=IN IP4 {host}"))
     }
 
     pub fn send(&self, to: SocketAddr, packet: &Packet) {

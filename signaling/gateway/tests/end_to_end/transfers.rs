@@ -44,7 +44,7 @@ pub fn callee(port: u16, media: &Party, hangs_up_after: Option<u32>) -> sipp::Ru
         None => sipp::callee("", "0 101"),
         Some(milliseconds) => hanging_up(milliseconds),
     };
-    let media = media.port().to_string();
+    let (scenario, media) = (media.named_in(&scenario), media.port().to_string());
     Sipp::new(&scenario).key("media", &media).with(&format!("-p {port} -m 1")).spawn()
 }
 
