@@ -5,7 +5,7 @@
 //! packet; [`Entry::is_settled`] says when its statistics are in. Only then may the leg be given again:
 //! before, the program would count into the figures of the next gift.
 //!
-//! One thread owns a leg: it alone calls `give`, `take` and `advance`. Figures may be read by any thread.
+//! One thread owns a leg: it alone calls `give` and `take`. Figures may be read by any thread.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, fence};
@@ -148,16 +148,6 @@ impl<'m> Entry<'m> {
     /// for one packet.
     pub fn is_settled(&self) -> bool {
         self.0.entered.load(Acquire) == self.0.packets.load(Acquire)
-    }
-
-    /// Claims the number `out_sequence` for a packet that went up and that the gateway relays by the same map. `None`
-    /// when the leg is not given, or the number lies below `floor`.
-    pub fn advance(&self, floor: u32, out_sequence: u16) -> Option<()> {
-        let over = |bits| {
-            let word = Word::from_bits(bits);
-            word.is_on().then(|| word.over(floor, out_sequence)).flatten().map(Word::bits)
-        };
-        self.0.word.fetch_update(AcqRel, Relaxed, over).ok().map(|_| ())
     }
 
     /// The figures at this moment; see [`Entry::is_settled`].

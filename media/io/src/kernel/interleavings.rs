@@ -41,13 +41,13 @@ enum Program {
 /// The thread that owns the leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Gateway {
-    /// It sends: the next number, and the map of the party's packets when they feed the stream.
+    /// It sends, what went up included: the next number, and the map of the party's packets when they feed the stream.
     Holds { next: u32, map: Option<Rule> },
     /// It checks that the leg is settled.
     ReadEntered { next: u32, map: Rule, entered: i32 },
     /// It has written the rule and not the word.
     RuleWritten { next: u32, map: Rule },
-    /// The program sends; packets that went up are relayed by the same map.
+    /// The program sends, by this map.
     Gave { map: Rule },
 }
 
@@ -135,12 +135,9 @@ impl State {
                 state.gateway = Gateway::Gave { map };
             }),
         }
-        if !self.socket.is_empty() {
-            match self.gateway {
-                Gateway::Holds { .. } => step(&|state| state.relay_as_holder()),
-                Gateway::Gave { .. } => step(&|state| state.relay_beside()),
-                Gateway::ReadEntered { .. } | Gateway::RuleWritten { .. } => {}
-            }
+        // A packet that went up while the program sends waits until the leg is taken back, which may be the next step.
+        if !self.socket.is_empty() && matches!(self.gateway, Gateway::Holds { .. }) {
+            step(&|state| state.relay_as_holder());
         }
         next
     }
@@ -155,7 +152,7 @@ impl State {
             }
             Program::RuleRead { packet, word, rule } => {
                 let number = packet.wrapping_add(rule.delta);
-                if word.over(rule.floor, number).is_none() {
+                if word.over(number).is_none() {
                     self.up(packet)
                 } else {
                     self.entered += 1;
@@ -165,7 +162,7 @@ impl State {
             Program::Entered { packet, word, rule } => {
                 let number = packet.wrapping_add(rule.delta);
                 if self.word == word {
-                    self.word = word.over(rule.floor, number).expect("looked at before");
+                    self.word = word.over(number).expect("looked at before");
                     Program::Committed { number }
                 } else {
                     Program::Failed { packet, seen: self.word, word, rule }
@@ -249,28 +246,15 @@ impl State {
             None => Rule { delta: (next as u16).wrapping_sub(packet), floor: next },
         };
         let number = packet.wrapping_add(map.delta);
-        let Some(word) = Word::on(0, next).over(map.floor, number) else {
+        let ahead = number.wrapping_sub(next as u16) as i16;
+        let extended = next.wrapping_add_signed(ahead.into());
+        if extended < map.floor {
+            // Another feed may have used that number.
             self.dropped.insert(packet);
             return;
-        };
-        self.send(number);
-        self.gateway = Gateway::Holds { next: word.next(), map: Some(map) };
-    }
-
-    /// As `Entry::advance`.
-    fn relay_beside(&mut self) {
-        let Gateway::Gave { map } = self.gateway else { unreachable!() };
-        let packet = self.socket.remove(0);
-        let number = packet.wrapping_add(map.delta);
-        match self.word.over(map.floor, number) {
-            Some(word) => {
-                self.word = word;
-                self.send(number);
-            }
-            None => {
-                self.dropped.insert(packet);
-            }
         }
+        self.send(number);
+        self.gateway = Gateway::Holds { next: next.max(extended + 1), map: Some(map) };
     }
 
     fn check(&self) {

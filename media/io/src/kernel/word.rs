@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!            give: store(on, generation + 1, next)
-//!   Off ----------------------------------------------> On --+ the program sends a packet, or the gateway
-//!    ^                                                  |    | relays one that went up:
-//!    +--------------------------------------------------+ <--+ compare-and-exchange, next advances
+//!   Off ----------------------------------------------> On --+ the program sends a packet:
+//!    ^                                                  |    | compare-and-exchange, next advances
+//!    +--------------------------------------------------+ <--+
 //!            take: clears the bit, answers the exact next number
 //! ```
 //!
-//! While the word is on, a number is sent only by whoever has exchanged the word for one that is past it, so
-//! no number is sent twice. The generation tells a word that was taken and given anew from the one that a
+//! While the word is on, only the program sends, and only a number for which it has exchanged the word for one that is
+//! past it. The gateway sends while the word is off. So no number is sent twice. The generation tells a word that was taken and given anew from the one that a
 //! program has read. `media/io/bpf/relay.c` does the same arithmetic; a test compares the two.
 
 /// Bit 63: on; bits 32 to 47: generation; low 32: next extended sequence number.
@@ -55,21 +55,17 @@ impl Word {
         self.0 as u32
     }
 
-    /// The word of a stream in which `sequence` was sent: past it when it is the highest, unchanged when it is a
-    /// late one. `None` below `floor`: another feed may have used that number.
-    pub fn over(self, floor: u32, sequence: u16) -> Option<Self> {
+    /// The word past `sequence`, as `commit` in `relay.c` makes it. `None` for a late number: that one is the gateway's.
+    #[cfg(test)]
+    pub fn over(self, sequence: u16) -> Option<Self> {
         let next = self.next();
-        let ahead = sequence.wrapping_sub(next as u16) as i16;
-        let extended = next.wrapping_add_signed(i32::from(ahead));
-        if ahead >= 0 {
-            return Some(Self(self.0 & !NEXT | u64::from(extended.wrapping_add(1))));
-        }
-        let above_floor = extended.wrapping_sub(floor) as i32;
-        (above_floor >= 0).then_some(self)
+        let ahead = u32::try_from(sequence.wrapping_sub(next as u16) as i16).ok()?;
+        Some(Self(self.0 & !NEXT | u64::from(next.wrapping_add(ahead).wrapping_add(1))))
     }
 }
 
 const ON: u64 = 1 << 63;
+#[cfg(test)]
 const NEXT: u64 = 0xFFFF_FFFF;
 
 #[cfg(test)]
@@ -86,19 +82,17 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_number_advances_and_a_late_one_holds() {
+    fn the_newest_number_advances_and_a_late_one_is_not_the_programs() {
         let word = Word::on(7, 0x2_0005);
-        assert_eq!(word.over(0, 5), Some(Word::on(7, 0x2_0006)));
-        assert_eq!(word.over(0, 9), Some(Word::on(7, 0x2_000A)));
-        assert_eq!(word.over(0x2_0004, 4), Some(word));
-        assert_eq!(word.over(0x2_0005, 4), None);
+        assert_eq!(word.over(5), Some(Word::on(7, 0x2_0006)));
+        assert_eq!(word.over(9), Some(Word::on(7, 0x2_000A)));
+        assert_eq!(word.over(4), None);
     }
 
     #[test]
     fn numbers_wrap_in_both_widths_and_leave_the_generation_alone() {
-        assert_eq!(Word::on(1, 0x1_FFFF).over(0, 0), Some(Word::on(1, 0x2_0001)));
-        assert_eq!(Word::on(1, u32::MAX).over(0, 0xFFFF), Some(Word::on(1, 0)));
-        let late = Word::on(1, 0x2_0000);
-        assert_eq!(late.over(0x1_FFFF, 0xFFFF), Some(late));
+        assert_eq!(Word::on(1, 0x1_FFFF).over(0), Some(Word::on(1, 0x2_0001)));
+        assert_eq!(Word::on(1, u32::MAX).over(0xFFFF), Some(Word::on(1, 0)));
+        assert_eq!(Word::on(1, 0x2_0000).over(0xFFFF), None);
     }
 }
