@@ -135,7 +135,9 @@ codes! {
     PAUSE_LENGTH = 13910, "Pause: invalid length.";
     CONFERENCE_FULL = 16020, "The conference has its most participants.";
     CONFERENCE_GONE = 16022, "The conference has ended.";
+    PARTICIPANT_LABEL = 16024, "The participant label is not valid.";
     PARTICIPANT_LABEL_TAKEN = 16025, "The conference has a member with this label.";
+    PARTICIPANT_LABEL_IN_USE = 16026, "The participant label is in use.";
     RECORDING_TOO_SHORT = 16101, "The recording holds no audio.";
     RECORDINGS_CONCURRENT = 16108, "Several recordings of the call run at once.";
     DUAL_CHANNEL_OF_MONO = 16113, "The recording has one channel only.";
@@ -187,6 +189,7 @@ codes! {
     CREDENTIALS_MAX = 21242, "The credential list is full.";
     ACCESS_CONTROL_LISTS_MAX = 21255, "The account has the most IP access control lists it may have.";
     ASYNC_AMD_CALLBACK = 21262, "AsyncAmd needs an AsyncAmdStatusCallback.";
+    PARTICIPANT_ASYNC_AMD = 21263, "AsyncAmd is not a parameter of participants.";
     BYOC_TRUNK_SID = 21300, "Unknown BYOC trunk.";
     APPLICATIONS_MAX = 21301, "The account has the most applications it may have.";
     RESOURCE_URL = 21402, "The URL is not a valid absolute http or https URL.";

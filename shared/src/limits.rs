@@ -321,6 +321,12 @@ pub const SUB_ACCOUNTS_MAX: usize = 1_000;
 pub const KEYS_ACCOUNT_MAX: usize = 1_000;
 /// SIP domains of an account. Past it: 21230.
 pub const DOMAINS_ACCOUNT_MAX: usize = 100;
+/// Queues of an account, those that `<Enqueue>` made included.
+pub const QUEUES_ACCOUNT_MAX: usize = 1_000;
+/// Most calls that may wait in a queue at once, where its resource allows as many.
+pub const QUEUE_SIZE_MAX: u32 = 5_000;
+/// Most calls that wait in a queue whose resource names no other number, as a request would have it.
+pub const QUEUE_SIZE: &str = "1000";
 /// TwiML applications of an account. Past it: 21301.
 pub const APPLICATIONS_ACCOUNT_MAX: usize = 1_000;
 /// Credential lists of an account. Past it: 21239.

@@ -13,8 +13,9 @@ use store::{
 
 use crate::auth::Login;
 use crate::form::Form;
+use crate::rendering::{Rendering, Shape};
 use crate::request::{Method, Suffix};
-use crate::response::{Frame, Header, Response, method_not_allowed};
+use crate::response::{Frame, Response, method_not_allowed};
 
 /// The next step for a request.
 #[derive(Debug)]
@@ -60,40 +61,6 @@ pub enum Step {
         /// For [`Rendering::missing`], where the file is gone.
         rendering: Rendering,
     },
-}
-
-/// Form of the answer to a request whose write or command Control has.
-#[derive(Clone, Debug)]
-pub struct Rendering {
-    pub(crate) frame: Frame,
-    /// Status of success: 200 or 201.
-    pub(crate) status: u16,
-    /// The two legacy mapping resources have another shape.
-    pub(crate) legacy_mapping: bool,
-}
-
-impl Rendering {
-    /// 404 for this request.
-    pub fn missing(&self) -> Response {
-        self.frame.error(&WriteError::not_found())
-    }
-
-    /// 503 for this request: Control does not answer, or its queue is full.
-    pub fn unavailable(&self) -> Response {
-        self.frame.error(&WriteError::unavailable())
-    }
-
-    /// 416 for this request: `Range` begins past the end of a recording.
-    pub fn range_not_satisfiable(&self) -> Response {
-        let message = "The range begins after the end of the recording";
-        self.frame.error(&WriteError::new(416, Code::RANGE_NOT_SATISFIABLE, message))
-    }
-
-    /// Headers of every answer to this request: its id, and CORS for browsers. For an answer whose body is made
-    /// elsewhere.
-    pub fn headers(&self) -> Vec<Header> {
-        self.frame.headers()
-    }
 }
 
 /// An admitted request, as every resource sees it.
@@ -163,9 +130,19 @@ impl Context<'_> {
         Ok(Step::Call { command, rendering: self.rendering(status) })
     }
 
+    /// A command about live conferences, whose reply has the form of a fetch.
+    pub(crate) fn conference_command(&self, command: ConferenceCommand, status: u16) -> Answered {
+        Ok(Step::Conference { command, rendering: self.rendering(status) })
+    }
+
+    /// A question to Control, whose reply fills this shape.
+    pub(crate) fn rendering_of(&self, shape: Shape) -> Rendering {
+        Rendering { shape, ..self.rendering(200) }
+    }
+
     pub(crate) fn rendering(&self, status: u16) -> Rendering {
         // A copy, as it waits in Control after the request is gone.
-        Rendering { frame: self.frame.clone(), status, legacy_mapping: false }
+        Rendering { frame: self.frame.clone(), status, shape: Shape::Plain }
     }
 
     fn write(&self, write: Write, status: u16) -> Answered {

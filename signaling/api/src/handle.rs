@@ -9,8 +9,9 @@ use shared::{Code, Now};
 use store::{Reader, Reply, WriteError};
 
 use crate::auth::{self, Login};
-use crate::context::{Rendering, Step};
+use crate::context::Step;
 use crate::guard::{Guard, Permit};
+use crate::rendering::Rendering;
 use crate::request::{Method, Request, segments, split_suffix};
 use crate::response::{Frame, Response};
 use crate::{reply, routes};

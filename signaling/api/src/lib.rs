@@ -12,6 +12,7 @@ mod guard;
 mod handle;
 mod lookup;
 mod paging;
+mod rendering;
 mod reply;
 mod request;
 mod resources;
@@ -22,9 +23,10 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use context::{Rendering, Step};
+pub use context::Step;
 pub use described::openapi_paths;
 pub use guard::{Guard, Permit};
 pub use handle::{Admitted, Handled, admit, admit_operator, handle, render};
+pub use rendering::Rendering;
 pub use request::{Method, Request};
 pub use response::{Header, Response};

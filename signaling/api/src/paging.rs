@@ -4,6 +4,7 @@
 //! stays the same while newer rows are inserted, and costs the same however far down the list it is.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 
 use serde_json::{Value, json};
 use shared::Code;
@@ -18,18 +19,18 @@ const PAGE_SIZE: u32 = 50;
 
 /// The page that a request asks for.
 #[derive(Clone, Debug)]
-pub(crate) struct Paging<'q> {
+pub(crate) struct Paging {
     pub request: PageRequest,
     /// Number of the page, for display only: the cursor decides.
     number: u64,
-    token: Option<&'q str>,
+    token: Option<String>,
     /// The query, whose filters every link repeats.
-    query: &'q Form,
+    query: Form,
 }
 
 /// Reads `PageSize`, `Page` and `PageToken`. A size above 1,000 is cut to that, as the
 /// SDKs send any limit that the caller gives.
-pub(crate) fn paging(query: &Form) -> Result<Paging<'_>, WriteError> {
+pub(crate) fn paging(query: &Form) -> Result<Paging, WriteError> {
     let size = match query.value("PageSize") {
         None => PAGE_SIZE,
         Some(text) => {
@@ -60,6 +61,8 @@ pub(crate) fn paging(query: &Form) -> Result<Paging<'_>, WriteError> {
         }
         None => Cursor::Start,
     };
+    // Copies, as the page of a live list is made when Control has answered.
+    let (token, query) = (token.map(str::to_owned), query.clone());
     Ok(Paging { request: PageRequest { size, cursor }, number, token, query })
 }
 
@@ -71,7 +74,29 @@ pub(crate) struct ListRow {
     pub bits: u128,
 }
 
-impl Paging<'_> {
+impl Paging {
+    /// The page of a list that is whole in memory. Its order is that of `bits`, highest first, by which a cursor names
+    /// a row; the row itself may be gone.
+    pub(crate) fn page_of<T>(&self, mut rows: Vec<T>, bits: impl Fn(&T) -> u128) -> Page<T> {
+        rows.sort_unstable_by_key(|row| Reverse(bits(row)));
+        let size = self.request.size as usize;
+        let (first, end) = match self.request.cursor {
+            Cursor::Start => (0, size),
+            Cursor::After(border) => {
+                let first = rows.partition_point(|row| bits(row) >= border);
+                (first, first + size)
+            }
+            Cursor::Before(border) => {
+                let end = rows.partition_point(|row| bits(row) > border);
+                (end.saturating_sub(size), end)
+            }
+        };
+        let (has_previous, has_next) = (first > 0, end < rows.len());
+        rows.truncate(end);
+        rows.drain(..first);
+        Page { rows, has_previous, has_next }
+    }
+
     /// The v2010 envelope: the meta keys and one list. The SDKs take any further key for the list.
     pub(crate) fn v2010(&self, frame: &Frame, key: &str, page: Page<ListRow>) -> Value {
         let start = self.number * u64::from(self.request.size);
@@ -121,7 +146,7 @@ impl Paging<'_> {
         let next = page.rows.last().filter(|_| page.has_next).map(|row| token("PA", row));
         let previous = page.rows.first().filter(|_| page.has_previous).map(|row| token("PB", row));
         Links {
-            this: link(self.number, self.token),
+            this: link(self.number, self.token.as_deref()),
             first: link(0, None),
             next: next.map(|token| link(self.number + 1, Some(&token))),
             // A page before the first may exist: rows that came in since lie there.
@@ -195,6 +220,26 @@ mod tests {
         for bad in ["PageSize=0", "PageSize=-1", "PageSize=x"] {
             assert_eq!(read(bad).unwrap_err(), Code::INVALID_PARAMETER, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_list_in_memory_is_paged_from_its_highest_row_whatever_came_and_went() {
+        let page = |query: &str, rows: &[u128]| {
+            let paging = paging(&Form::parse(query.as_bytes())).unwrap();
+            let page = paging.page_of(rows.to_vec(), |row| *row);
+            (page.rows, page.has_previous, page.has_next)
+        };
+        let rows = [3, 1, 5, 4, 2];
+        assert_eq!(page("", &rows), (vec![5, 4, 3, 2, 1], false, false));
+        assert_eq!(page("", &[]), (vec![], false, false));
+        assert_eq!(page("PageSize=2", &rows), (vec![5, 4], false, true));
+        let token = |way: &str, row: u128| format!("PageSize=2&PageToken={way}CA{row:032x}");
+        assert_eq!(page(&token("PA", 4), &rows), (vec![3, 2], true, true));
+        assert_eq!(page(&token("PA", 4), &[6, 5, 2, 1]), (vec![2, 1], true, false), "4 is gone");
+        assert_eq!(page(&token("PA", 1), &rows), (vec![], true, false));
+        assert_eq!(page(&token("PB", 3), &rows), (vec![5, 4], false, true));
+        assert_eq!(page(&token("PB", 2), &rows), (vec![4, 3], true, true));
+        assert_eq!(page(&token("PB", 9), &rows), (vec![], false, true));
     }
 
     #[test]

@@ -1,33 +1,42 @@
-//! The JSON of a reply by Control: the shape that a fetch of the resource has.
+//! The JSON of a reply by Control: the shape that a fetch of the resource has, or the page of a list.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use store::Reply;
 
-use crate::context::Rendering;
 use crate::described;
+use crate::rendering::{Rendering, Shape};
 use crate::resources::{calls, conferences, mappings, members, participants, recordings, timeline};
 
 pub(crate) fn json(rendering: &Rendering, reply: &Reply) -> Value {
-    match reply {
-        Reply::Resource(resource, beside) => described::json_of(resource, beside),
-        Reply::Mapping(view) => mappings::json(view, rendering.legacy_mapping),
-        Reply::Call(row) => calls::json(row),
-        Reply::Recording(row) => recordings::json_of_call(row, &rendering.frame.base),
+    let Rendering { frame, shape, .. } = rendering;
+    match (reply, shape) {
+        (Reply::Resource(resource, beside), _) => described::json_of(resource, beside),
+        (Reply::Mapping(view), shape) => {
+            mappings::json(view, matches!(shape, Shape::LegacyMapping))
+        }
+        (Reply::Call(row), _) => calls::json(row),
+        (Reply::Recording(row), _) if row.conference.is_some() => {
+            recordings::json_of_conference(row, &frame.base)
+        }
+        (Reply::Recording(row), _) => recordings::json_of_call(row, &frame.base),
+        (Reply::Conference(row), _) => conferences::json(row),
+        (Reply::Participant(row), _) => participants::json(row),
+        (Reply::Participants(rows), Shape::Participants(list)) => {
+            participants::page(rows, list, frame)
+        }
+        (Reply::Member(row), _) => members::json(row),
+        (Reply::Members(rows), Shape::Members(paging)) => members::page(rows, paging, frame),
+        (Reply::Queues(figures), Shape::Described(rows)) => {
+            described::with_figures(rows, figures, frame)
+        }
         // Without a text the call ended while the command waited: an empty timeline, and the store has it
         // next time.
-        Reply::Timeline(text) => timeline::json(text.as_deref().unwrap_or("{}")),
-        Reply::Conference(row) => conferences::json(row),
-        Reply::Participant(row) => participants::json(row),
-        Reply::Participants(rows) => {
-            json!({ "participants": rows.iter().map(participants::json).collect::<Vec<_>>() })
+        (Reply::Timeline(text), _) => timeline::json(text.as_deref().unwrap_or("{}")),
+        (Reply::Legs(text), _) => serde_json::from_str(text).unwrap_or_default(),
+        (Reply::Deleted, _) => Value::Null,
+        (Reply::Participants(_) | Reply::Members(_) | Reply::Queues(_), shape) => {
+            debug_assert!(false, "a list has the shape of its request: {shape:?}");
+            Value::Null
         }
-        Reply::Member(row) => members::json(row),
-        Reply::Members(rows) => {
-            json!({ "queue_members": rows.iter().map(members::json).collect::<Vec<_>>() })
-        }
-        // No request asks for the figures alone.
-        Reply::Queues(_) => Value::Null,
-        Reply::Legs(text) => serde_json::from_str(text).unwrap_or_default(),
-        Reply::Deleted => Value::Null,
     }
 }

@@ -15,7 +15,8 @@ use crate::form::Form;
 use crate::lookup::sid;
 use crate::request::{Method, Request, segments, split_suffix};
 use crate::resources::{
-    alerts, billing, calls, events, mappings, notifications, recordings, registrations, timeline,
+    alerts, billing, calls, conferences, events, mappings, members, notifications, participants,
+    recordings, registrations, timeline,
 };
 use crate::response::{Frame, not_built};
 
@@ -115,6 +116,9 @@ fn below_account(context: &Context<'_>, path: &[&str]) -> Answered {
         ["Calls"] => calls::collection(context),
         ["Calls", sid] => calls::instance(context, sid),
         ["Calls", sid, rest @ ..] => below_call(context, sid, rest),
+        ["Conferences", rest @ ..] => below_conferences(context, rest),
+        ["Queues", queue, "Members"] => members::collection(context, queue),
+        ["Queues", queue, "Members", member] => members::instance(context, queue, member),
         ["Recordings"] => recordings::collection(context, None),
         ["Recordings", sid] => recordings::instance_or_media(context, sid),
         ["Recordings", _, name @ ("Transcriptions" | "AddOnResults"), ..] => {
@@ -138,14 +142,28 @@ const NOT_BUILT: &[&str] = &[
     "Addresses",
     "AuthorizedConnectApps",
     "AvailablePhoneNumbers",
-    "Conferences",
     "ConnectApps",
     "IncomingPhoneNumbers",
     "Messages",
-    "Queues",
     "Tokens",
     "Transcriptions",
 ];
+
+fn below_conferences(context: &Context<'_>, path: &[&str]) -> Answered {
+    match path {
+        [] => conferences::collection(context),
+        [conference] => conferences::instance(context, conference),
+        [conference, "Participants"] => participants::collection(context, conference),
+        [conference, "Participants", participant] => {
+            participants::instance(context, conference, participant)
+        }
+        [conference, "Recordings"] => conferences::recordings(context, conference),
+        [conference, "Recordings", recording] => {
+            conferences::recording(context, conference, recording)
+        }
+        _ => Err(WriteError::not_found()),
+    }
+}
 
 fn sip(context: &Context<'_>, path: &[&str]) -> Answered {
     match path {

@@ -61,6 +61,9 @@ impl Control {
     }
 
     fn on_write(&mut self, now: Now, token: ApiToken, account: AccountSid, write: Write) {
+        if let Err(error) = self.refuse_to_delete_calls(account, &write) {
+            return self.reply(token, Err(error));
+        }
         let mut random = [0; 40];
         random[..32].copy_from_slice(&self.random.bytes());
         random[32..].copy_from_slice(&self.random.number().to_le_bytes());
@@ -114,7 +117,8 @@ impl Control {
 
     fn settle_write(&mut self, id: u64, outcome: Outcome) {
         match self.writes.settle(&mut self.snapshot, id, outcome) {
-            Settled::Answer(token, reply) => {
+            Settled::Answer(token, mut reply) => {
+                self.add_queue_figures(&mut reply);
                 // The write may have deleted a domain. Its phones must not ring when the client
                 // reads the response.
                 self.forget_bindings();

@@ -2,8 +2,11 @@
 //!
 //! The queues themselves are stored resources, written as the others are. Until calls enter queues, every queue is empty.
 
-use shared::{AccountSid, Now, QueueSid};
-use store::{MemberName, QueueCommand, QueueFigures, Reply, WriteError};
+use shared::{AccountSid, Code, Now, QueueSid};
+use store::{
+    MemberName, QueueCommand, QueueFigures, Reply, Resource, ResourceKey, ResourceKind, Write,
+    WriteError,
+};
 
 use crate::control::Control;
 use crate::tokens::ApiToken;
@@ -26,6 +29,35 @@ impl Control {
             }
         };
         self.reply(token, reply);
+    }
+
+    /// Refuses to delete a queue in which calls wait. A queue of another account is left to the plan of the write, which
+    /// does not find it.
+    pub(crate) fn refuse_to_delete_calls(
+        &self,
+        account: AccountSid,
+        write: &Write,
+    ) -> Result<(), WriteError> {
+        let Write::Delete { key: ResourceKey { kind: ResourceKind::Queue, sid }, .. } = write
+        else {
+            return Ok(());
+        };
+        let queue = self.snapshot.queue(account, QueueSid(*sid));
+        match queue.map_or(0, |queue| self.queue_figures(queue.sid).current_size) {
+            0 => Ok(()),
+            waiting => Err(WriteError::new(
+                409,
+                Code::CONFLICT,
+                format!("The queue is not empty: {waiting} calls wait in it"),
+            )),
+        }
+    }
+
+    /// Puts the live figures into the answer to a write of a queue.
+    pub(crate) fn add_queue_figures(&self, reply: &mut Result<Reply, WriteError>) {
+        if let Ok(Reply::Resource(Resource::Queue(queue), beside)) = reply {
+            beside.derived = self.queue_figures(queue.sid).values().into();
+        }
     }
 
     /// The live figures of a queue.

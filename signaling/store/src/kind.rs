@@ -26,6 +26,8 @@ macro_rules! resources {
             ip_addresses: IpAddress = crate::credential::IpAddress, shared::IpAddressSid;
             /// A TwiML application.
             applications: Application = crate::application::Application, shared::ApplicationSid;
+            /// A queue of calls.
+            queues: Queue = crate::queue::Queue, shared::QueueSid;
         }
     };
 }

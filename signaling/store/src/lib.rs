@@ -22,6 +22,7 @@ mod name;
 mod parameter;
 mod patch;
 mod plan;
+mod queue;
 mod queue_commands;
 mod read;
 mod record;
@@ -74,6 +75,7 @@ pub use name::{DomainHost, DomainLabels, DomainSuffix};
 pub use parameter::{Form, On, Parameter, Parameters, Post};
 pub use patch::Patch;
 pub use plan::{Mint, Planned};
+pub use queue::{Queue, QueueParameters};
 pub use queue_commands::{Member, MemberName, QueueCommand, QueueFigures};
 pub use read::{Cursor, Page, PageRequest, Reader};
 pub use record::{

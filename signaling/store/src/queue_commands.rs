@@ -6,6 +6,7 @@
 use shared::{AccountSid, CallSid, QueueSid};
 
 use crate::calls::Webhook;
+use crate::value::Value;
 
 /// Commands of the REST API about queues and their members. One about a call that does not wait in the queue is
 /// answered with 404.
@@ -55,6 +56,13 @@ pub struct QueueFigures {
     pub current_size: u32,
     /// Average wait of the calls that wait now, whole seconds; 0 in an empty queue.
     pub average_wait_s: u32,
+}
+
+impl QueueFigures {
+    /// The values of the live fields of [`crate::Queue`], in their order.
+    pub fn values(self) -> [Value; 2] {
+        [self.current_size, self.average_wait_s].map(|number| Value::Integer(number.into()))
+    }
 }
 
 /// A call that waits in a queue, as the API shows it.

@@ -69,7 +69,7 @@ impl<T> Page<T> {
 /// Every method fails with [`StoreError::CannotRead`], and only when the disk or the file is at fault.
 pub trait Reader {
     /// Values of the row of a described kind that has this SID and, if given, this owner: first those of the columns,
-    /// then those of the derived fields.
+    /// then those of the derived fields that are not live.
     fn row(
         &self,
         description: &'static Description,

@@ -63,18 +63,32 @@ pub struct Description {
 }
 
 /// A field that the API shows of a row and that no column of its table keeps. A driver's reader appends its value to
-/// those of the columns.
+/// those of the columns, except of a live one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Derived {
     /// `auth_type`: the kinds of lists that are mapped to a domain for calls, by [`crate::DomainAuth::name`].
     AuthType,
+    /// `current_size`: the calls that wait in a queue.
+    CurrentSize,
+    /// `average_wait_time`: how long they have waited, seconds.
+    AverageWaitTime,
 }
 
 impl Derived {
+    /// True of a field whose value only Control knows.
+    pub const fn is_live(self) -> bool {
+        match self {
+            Self::AuthType => false,
+            Self::CurrentSize | Self::AverageWaitTime => true,
+        }
+    }
+
     /// Key in the JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::AuthType => "auth_type",
+            Self::CurrentSize => "current_size",
+            Self::AverageWaitTime => "average_wait_time",
         }
     }
 }
@@ -122,6 +136,11 @@ impl Description {
             [Column { shown: Some(Shown { shape: Shape::Sid(prefix), .. }), .. }, ..] => prefix,
             _ => "",
         }
+    }
+
+    /// True where only Control knows some of its derived fields: they follow all others.
+    pub fn is_live(&self) -> bool {
+        self.derived.last().is_some_and(|derived| derived.is_live())
     }
 
     /// The parameter with this name.

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use shared::{AccountSid, ApplicationSid, DomainSid, IpAccessControlListSid};
+use shared::{AccountSid, ApplicationSid, DomainSid, IpAccessControlListSid, QueueSid};
 
 use crate::account::{Account, AccountStatus};
 use crate::application::Application;
@@ -17,6 +17,7 @@ use crate::descriptions::Resource;
 use crate::domain::{Domain, DomainAuth, MappedList, Mapping, MappingKind};
 use crate::kind::{ResourceKey, ResourceKind};
 use crate::name::DomainSuffix;
+use crate::queue::Queue;
 use crate::tables::Tables;
 
 /// The configuration as committed. One owner (the signaling thread); changed only by
@@ -94,6 +95,17 @@ impl Snapshot {
         sid: ApplicationSid,
     ) -> Option<&Arc<Application>> {
         self.tables.applications.get(sid.0).filter(|row| row.account == account)
+    }
+
+    /// The queue with this SID, where it belongs to the account: another account's counts as none.
+    pub fn queue(&self, account: AccountSid, sid: QueueSid) -> Option<&Arc<Queue>> {
+        self.tables.queues.get(sid.0).filter(|row| row.account == account)
+    }
+
+    /// The queue of an account that documents have this name for.
+    pub fn queue_by_name(&self, account: AccountSid, friendly_name: &str) -> Option<&Arc<Queue>> {
+        // Set 0 of a queue's unique columns is its name within the account.
+        self.tables.queues.named(0, account.0, friendly_name)
     }
 
     /// The SIP domain with these labels before `.sip`.

@@ -5,10 +5,11 @@
 
 mod given;
 mod json;
+mod live;
 mod openapi;
 mod path;
 
-use store::{Described, Description, Post, ResourceKey, Write, WriteError};
+use store::{Described, Description, Page, Post, ResourceKey, Write, WriteError};
 
 use crate::auth::unreadable;
 use crate::context::{
@@ -17,8 +18,10 @@ use crate::context::{
 use crate::filters;
 use crate::lookup::{found, sid_bits};
 use crate::paging::{ListRow, paging};
+use crate::rendering::DescribedRows;
 use crate::response::method_not_allowed;
 pub(crate) use json::{json, json_of};
+pub(crate) use live::with_figures;
 pub use openapi::openapi_paths;
 use path::Found;
 
@@ -86,16 +89,19 @@ fn page(
     context: &Context<'_>,
     description: &'static Description,
     owner: u128,
-    key: &str,
+    key: &'static str,
 ) -> Answered {
     let paging = paging(&context.form)?;
     let conditions = filters::conditions(&context.form, description.filters)?;
     let page = context.reader.rows(description, owner, &conditions, paging.request);
-    let page = page.map_err(unreadable)?.map(|values| {
-        // The first column is the SID; `json` takes the values, so it is read before.
-        let bits = values.first().and_then(store::Value::sid_bits).unwrap_or_default();
-        ListRow { json: json(description, values), prefix: description.prefix(), bits }
-    });
+    let page = page.map_err(unreadable)?;
+    if description.is_live() {
+        return live::ask(
+            context,
+            DescribedRows { description, rows: page, list: Some((paging, key)) },
+        );
+    }
+    let page = page.map(|values| list_row(description, values));
     context.ok(&paging.v2010(context.frame, key, page))
 }
 
@@ -110,6 +116,10 @@ fn fetch(
     let is_account = description.lists_owner && sid == account;
     let owner = (!is_account).then(|| list.unwrap_or(account));
     let values = found(context.reader.row(description, owner, sid))?;
+    if description.is_live() {
+        let rows = Page { rows: vec![values], has_previous: false, has_next: false };
+        return live::ask(context, DescribedRows { description, rows, list: None });
+    }
     context.ok(&json(description, values))
 }
 
@@ -120,6 +130,12 @@ pub(crate) fn row<R: Described>(context: &Context<'_>, sid: u128) -> Result<Opti
     values
         .map(|values| R::from_values(values).map_err(|error| unreadable(error.into())))
         .transpose()
+}
+
+fn list_row(description: &'static Description, values: Vec<store::Value>) -> ListRow {
+    // The first column is the SID; `json` takes the values, so it is read before.
+    let bits = values.first().and_then(store::Value::sid_bits).unwrap_or_default();
+    ListRow { json: json(description, values), prefix: description.prefix(), bits }
 }
 
 /// Checks that the account owns a row. Do this before reading what belongs to the row, which is found by its SID

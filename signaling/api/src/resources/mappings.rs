@@ -13,6 +13,7 @@ use crate::date::rfc2822;
 use crate::described;
 use crate::lookup::{found, sid, uri};
 use crate::paging::{ListRow, paging};
+use crate::rendering::Shape;
 use crate::response::method_not_allowed;
 
 /// The mappings of one kind, of one domain.
@@ -149,7 +150,7 @@ impl<'m> Mappings<'m> {
 
     fn in_shape(&self, mut step: Step) -> Step {
         if let Step::Write { rendering, .. } = &mut step {
-            rendering.legacy_mapping = self.legacy;
+            rendering.shape = if self.legacy { Shape::LegacyMapping } else { Shape::Plain };
         }
         step
     }

@@ -183,6 +183,16 @@ pub(crate) fn json_of_call(row: &RecordingRecord, base: &str) -> Value {
     json
 }
 
+/// A recording below its conference, whose path its `uri` names.
+pub(crate) fn json_of_conference(row: &RecordingRecord, base: &str) -> Value {
+    let mut json = json(row, base);
+    if let Some(conference) = row.conference {
+        let path = format_args!("Conferences/{conference}/Recordings/{}.json", row.sid);
+        json["uri"] = json!(uri(row.account, path));
+    }
+    json
+}
+
 /// The contract's word for a status. It has none for a failed recording: clients read `absent` with an error code.
 const fn status_name(status: RecordingStatus) -> &'static str {
     match status {

@@ -9,8 +9,10 @@ use crate::Method;
 fn what_is_not_there_says_what_it_is() {
     let mut house = House::new();
     let cases = [
-        ("/Queues.json", 404, 20404, "Queues is not built"),
-        ("/Conferences/CF1/Participants.json", 404, 20404, "Conferences is not built"),
+        ("/Messages.json", 404, 20404, "Messages is not built"),
+        ("/AvailablePhoneNumbers/US/Local.json", 404, 20404, "AvailablePhoneNumbers is not built"),
+        ("/Conferences/CF1.json", 404, 20404, "was not found"),
+        ("/Queues/QU1/Members.json", 404, 20404, "was not found"),
         ("/Calls/CA00000000000000000000000000000001/Streams.json", 404, 20404, "Calls/Streams"),
         ("/Nonsense.json", 404, 20404, "The requested resource /2010-04-01"),
         ("/Calls.xml", 406, 20406, "XML is not built"),

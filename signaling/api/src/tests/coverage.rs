@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
-use shared::{CallSid, Code, NotificationSid};
+use shared::{CallSid, Code, ConferenceSid, NotificationSid, RecordingSid};
 use store::{
-    CallCommand, CallStatus, Change, ConferenceCommand, HttpExchange, HttpMethod,
-    NotificationLevel, NotificationRecord, QueueCommand, RecordingStatus,
+    CallCommand, CallStatus, Change, ConferenceCommand, ConferenceRecord, ConferenceStatus,
+    HttpExchange, HttpMethod, NotificationLevel, NotificationRecord, Participant,
+    ParticipantStatus, QueueCommand, QueueFigures, RecordingRecord, RecordingStatus, Reply,
 };
 
 use super::{House, MAIN, ORIGIN, T0, account_path, call, recording};
-use crate::{Method, Step};
+use crate::{Method, Response, Step, render};
 
 const TABLE: &str = include_str!("../../../contract/coverage.tsv");
 const SPECIFICATIONS: [&str; 3] = [
@@ -126,8 +127,12 @@ impl Seen {
     }
 
     fn warns_of(&self, code: u32) -> bool {
-        let Self::Call(CallCommand::Create(create)) = self else { return false };
-        create.warnings.iter().any(|warning| warning.code.number() == code)
+        let warnings = match self {
+            Self::Call(CallCommand::Create(create)) => &create.warnings,
+            Self::Conference(ConferenceCommand::Create(create)) => &create.call.warnings,
+            _ => return false,
+        };
+        warnings.iter().any(|warning| warning.code.number() == code)
     }
 
     fn is_absent(&self) -> bool {
@@ -161,6 +166,7 @@ impl World {
             sids.insert(name, answer.sid());
             answer.sid()
         };
+        make("QueueSid", "/Queues.json".into(), "FriendlyName=a");
         make("Key", "/Keys.json".into(), "FriendlyName=a");
         make("Application", "/Applications.json".into(), "VoiceUrl=https://app.example/w");
         let domain =
@@ -193,6 +199,16 @@ impl World {
             sids.insert(name, row.sid.to_string());
             house.commit(Change::PutRecording(Arc::new(row)));
         }
+        let room = conference();
+        let row = RecordingRecord {
+            sid: RecordingSid(3),
+            conference: Some(room.sid),
+            ..recording(RecordingStatus::Completed, 1)
+        };
+        sids.insert("ConferenceSid", room.sid.to_string());
+        sids.insert("ConferenceRecording", row.sid.to_string());
+        house.commit(Change::PutConference(Arc::new(room)));
+        house.commit(Change::PutRecording(Arc::new(row)));
         Self { house, sids }
     }
 
@@ -241,15 +257,20 @@ impl World {
         match self.house.step(method, &self.real(path), &text.finish()) {
             Step::Write { write, .. } => Seen::Write(write),
             Step::Call { command, .. } => Seen::Call(command),
+            Step::Conference { command: ConferenceCommand::List { .. }, rendering } => {
+                answer(&render(&rendering, &Ok(Reply::Participants(vec![participant()]))))
+            }
             Step::Conference { command, .. } => Seen::Conference(command),
+            Step::Queue { command: QueueCommand::Read { queues, .. }, rendering } => {
+                let figures = vec![QueueFigures::default(); queues.len()];
+                answer(&render(&rendering, &Ok(Reply::Queues(figures))))
+            }
+            Step::Queue { command: QueueCommand::Members { .. }, rendering } => {
+                answer(&render(&rendering, &Ok(Reply::Members(Vec::new()))))
+            }
             Step::Queue { command, .. } => Seen::Queue(command),
             Step::RecordingMedia { .. } => Seen::Media,
-            Step::Answer(response) => {
-                let mut body: Value = serde_json::from_str(&response.body).unwrap_or_default();
-                without_links(&mut body);
-                let code = body["code"].as_u64().unwrap_or(0);
-                Seen::Answer { status: response.status, code, body }
-            }
+            Step::Answer(response) => answer(&response),
         }
     }
 
@@ -257,6 +278,11 @@ impl World {
     fn real(&self, path: &str) -> String {
         let path = path.replacen('.', ACCOUNT, usize::from(path.starts_with("./")));
         let own = match () {
+            () if path.contains("/Conferences/") && path.contains("/Recordings/") => {
+                "ConferenceRecording"
+            }
+            () if path.contains("/Conferences/") => "ConferenceSid",
+            () if path.contains("/Queues/") => "QueueSid",
             () if path.contains("/Recordings/") => "Recording",
             () if path.contains("/Notifications/") || path.contains("/Alerts/") => "Notification",
             () if path.contains("Keys/") => "Key",
@@ -296,6 +322,7 @@ const VALUES: &[&str] = &[
     "1",
     "0",
     "GET",
+    "POST",
     "suspended",
     "completed",
     "canceled",
@@ -309,6 +336,11 @@ const VALUES: &[&str] = &[
     "stopped",
     "warning",
     "in-progress absent",
+    "init",
+    "join leave",
+    "onEnter",
+    "small",
+    "us1",
     "answered",
     "Enable",
     "https://probe.example/x",
@@ -350,6 +382,28 @@ fn form_of(place: &str) -> Vec<(&'static str, String)> {
         "POST ./Calls/{CallSid}/Recordings.json" => {
             &[("RecordingStatusCallback", "https://app.example/r")]
         }
+        "POST ./Conferences/{Sid}.json" => &[("AnnounceUrl", "https://app.example/a")],
+        "POST ./Conferences/{ConferenceSid}/Participants.json" => &[
+            ("To", "sip:bob@pbx.example"),
+            ("From", "alice"),
+            ("StatusCallback", "https://app.example/s"),
+            ("Record", "true"),
+            ("RecordingStatusCallback", "https://app.example/r"),
+            ("WaitUrl", "https://app.example/w"),
+            ("ConferenceRecord", "true"),
+            ("ConferenceRecordingStatusCallback", "https://app.example/cr"),
+            ("ConferenceStatusCallback", "https://app.example/c"),
+            ("CallSidToCoach", "CA00000000000000000000000000000001"),
+            ("SipAuthUsername", "user"),
+            ("SipAuthPassword", "password"),
+        ],
+        "POST ./Conferences/{ConferenceSid}/Participants/{CallSid}.json" => &[
+            ("HoldUrl", "https://app.example/h"),
+            ("AnnounceUrl", "https://app.example/a"),
+            ("WaitUrl", "https://app.example/w"),
+        ],
+        "POST ./Queues.json" => &[("FriendlyName", "new")],
+        "POST ./Queues/{QueueSid}/Members/{CallSid}.json" => &[("Url", "https://app.example/v")],
         "POST ./SIP/Domains.json" => &[("DomainName", "new.sip.sidetone.test")],
         "POST ./SIP/CredentialLists.json"
         | "POST ./SIP/CredentialLists/{Sid}.json"
@@ -364,10 +418,19 @@ fn form_of(place: &str) -> Vec<(&'static str, String)> {
         "POST ./SIP/IpAccessControlLists/{IpAccessControlListSid}/IpAddresses.json" => {
             &[("FriendlyName", "new"), ("IpAddress", "192.0.2.2")]
         }
-        "POST ./Calls/{CallSid}/Recordings/{Sid}.json" => &[("Status", "paused")],
+        "POST ./Calls/{CallSid}/Recordings/{Sid}.json"
+        | "POST ./Conferences/{ConferenceSid}/Recordings/{Sid}.json" => &[("Status", "paused")],
         _ => &[],
     };
     form.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+}
+
+/// The answer without its links.
+fn answer(response: &Response) -> Seen {
+    let mut body: Value = serde_json::from_str(&response.body).unwrap_or_default();
+    without_links(&mut body);
+    let code = body["code"].as_u64().unwrap_or(0);
+    Seen::Answer { status: response.status, code, body }
 }
 
 /// Links repeat the request's own parameters.
@@ -377,6 +440,40 @@ fn without_links(body: &mut Value) {
     }
     if let Some(page) = body.as_object_mut() {
         page.retain(|name, _| !name.ends_with("uri"));
+    }
+}
+
+fn conference() -> ConferenceRecord {
+    ConferenceRecord {
+        sid: ConferenceSid(1),
+        account: MAIN,
+        friendly_name: "ops".to_owned(),
+        status: ConferenceStatus::InProgress,
+        region: "us1".to_owned(),
+        reason_ended: None,
+        call_ending: None,
+        created_ms: T0,
+        updated_ms: T0,
+    }
+}
+
+/// The one participant that is listed: each filter leaves it out with one of its two values.
+fn participant() -> Participant {
+    Participant {
+        call: CallSid(1),
+        conference: ConferenceSid(1),
+        account: MAIN,
+        label: None,
+        muted: false,
+        hold: false,
+        coaching: false,
+        coached: None,
+        start_on_enter: true,
+        end_on_exit: false,
+        status: ParticipantStatus::Connected,
+        queue_time_ms: 0,
+        created_ms: T0,
+        updated_ms: T0,
     }
 }
 

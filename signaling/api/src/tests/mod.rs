@@ -4,8 +4,10 @@ mod absent;
 mod accounts;
 mod applications;
 mod calls;
+mod conferences;
 mod coverage;
 mod history;
+mod queues;
 mod requests;
 mod sip;
 
@@ -17,8 +19,8 @@ use shared::ids::Origin;
 use shared::{AccountSid, CallSid, Instant, Now, RecordingSid};
 use store::{
     Account, CallCommand, CallDirection, CallRecord, CallStatus, Change, DomainSuffix, Mint,
-    RecordingRecord, RecordingSource, RecordingStatus, Reply, Resource, SealError, Sealer, Secret,
-    Settled, Snapshot, Submitted, Writes,
+    QueueCommand, QueueFigures, RecordingRecord, RecordingSource, RecordingStatus, Reply, Resource,
+    SealError, Sealer, Secret, Settled, Snapshot, Submitted, Writes,
 };
 
 use crate::{
@@ -56,6 +58,8 @@ struct House {
     login: (String, String),
     /// What Control answers to a call command.
     call: Option<CallRecord>,
+    /// What Control answers to a command about a conference or a queue; `None` finds nothing.
+    reply: Option<Reply>,
 }
 
 /// An answer as a client sees it.
@@ -94,6 +98,7 @@ impl House {
             now: Now { mono: Instant::ZERO, unix_ms: T0 },
             login: (MAIN.to_string(), TOKEN.to_owned()),
             call: None,
+            reply: None,
         };
         let account = Account::main(MAIN, Secret::new(TOKEN), "Edge lab", T0);
         house.commit(Change::Insert(Resource::Account(Arc::new(account))));
@@ -188,8 +193,14 @@ impl House {
                 };
                 render(&rendering, &reply)
             }
+            // Figures that differ from queue to queue.
+            Step::Queue { command: QueueCommand::Read { queues, .. }, rendering } => {
+                let figures = (0..queues.len() as u32)
+                    .map(|number| QueueFigures { current_size: 2 + number, average_wait_s: 31 });
+                render(&rendering, &Ok(Reply::Queues(figures.collect())))
+            }
             Step::Conference { rendering, .. } | Step::Queue { rendering, .. } => {
-                render(&rendering, &Err(store::WriteError::not_found()))
+                render(&rendering, &self.reply.clone().ok_or_else(store::WriteError::not_found))
             }
             Step::RecordingMedia { rendering, .. } => rendering.missing(),
         };

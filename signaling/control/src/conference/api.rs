@@ -89,6 +89,11 @@ impl Control {
             None => self.new_conference(now, &entry).admits(call, &entry),
         };
         if let Err(call::conference::ConferenceInput::Refused { code, sentence }) = admitted {
+            // The contract has one code for a document and another for a request.
+            let code = match code {
+                Code::PARTICIPANT_LABEL_TAKEN => Code::PARTICIPANT_LABEL_IN_USE,
+                code => code,
+            };
             return Err(WriteError::invalid(code, sentence));
         }
         let sid = match live {

@@ -370,6 +370,7 @@ fn columns(description: &Description) -> String {
     let mut columns = format!("{}.*", description.table);
     for derived in description.derived {
         columns.push_str(match derived {
+            Derived::CurrentSize | Derived::AverageWaitTime => "",
             // Kinds 0 and 1 of `kind_number`.
             Derived::AuthType => {
                 ", EXISTS (SELECT 1 FROM mappings WHERE domain = domains.sid AND kind = 0)

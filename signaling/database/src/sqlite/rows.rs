@@ -63,7 +63,7 @@ pub(super) fn record<R: Recorded>(row: &Row<'_>) -> Result<R> {
     R::from_values(values).map_err(damaged)
 }
 
-/// As [`values`], with one more for each derived field: what the API shows.
+/// As [`values`], with one more for each derived field that is not live.
 pub(super) fn shown(
     row: &Row<'_>,
     description: &Description,
@@ -72,6 +72,8 @@ pub(super) fn shown(
     let mut values = values(row, description, sealer)?;
     for derived in description.derived {
         values.push(match derived {
+            // Control appends them.
+            Derived::CurrentSize | Derived::AverageWaitTime => continue,
             // The same words as the snapshot's, so that a fetch and the reply to a write agree.
             Derived::AuthType => domain_auth(row)?.name().into(),
         });

@@ -310,4 +310,17 @@ CREATE INDEX conferences_by_account ON conferences(account, sid);
 CREATE INDEX conferences_by_name ON conferences(account, friendly_name, sid);
 CREATE INDEX conferences_live ON conferences(account, sid) WHERE reason_ended IS NULL;
 ",
+    "
+CREATE TABLE queues (
+    sid BLOB PRIMARY KEY,
+    account BLOB NOT NULL REFERENCES accounts(sid),
+    friendly_name TEXT NOT NULL,
+    max_size INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    UNIQUE (account, friendly_name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX queues_by_account ON queues(account, sid);
+",
 ];

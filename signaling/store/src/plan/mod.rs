@@ -11,6 +11,7 @@ mod addresses;
 mod applications;
 mod credentials;
 mod domains;
+mod queues;
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
-//! Parameters of `POST Calls`, `POST Calls/{sid}` and their recordings: read, checked for form, and made
-//! into commands for Control.
+//! Parameters of `POST Calls`, `POST Calls/{sid}`, their recordings, and participants of conferences: read,
+//! checked for form, and made into commands for Control.
 
 mod not_built;
+mod participant;
 mod party;
 mod recording;
 
@@ -15,6 +16,7 @@ use store::{
 use crate::form::Form;
 use crate::response::invalid_parameter;
 use not_built::{refuse_what_is_not_built, unknown_events, without_effect};
+pub(crate) use participant::{change_participant, create_participant, muted};
 use party::{caller, caller_id, target};
 use recording::record;
 pub(crate) use recording::{recording_action, start_recording};
@@ -149,7 +151,8 @@ fn twiml_source(form: &Form, method: HttpMethod) -> Result<Option<TwimlSource>, 
     Ok(Some(TwimlSource::Inline(twiml.to_owned())))
 }
 
-fn webhook(form: &Form, url: &str, method: &str) -> Result<Option<Webhook>, WriteError> {
+/// A URL and its method, POST where the request names none; `None` without a URL.
+pub(crate) fn webhook(form: &Form, url: &str, method: &str) -> Result<Option<Webhook>, WriteError> {
     let method = form.method(method, Code::METHOD)?.unwrap_or_default();
     Ok(form.url(url, Code::URL_NOT_ABSOLUTE)?.map(|url| Webhook { url, method }))
 }

@@ -9,6 +9,12 @@ use crate::form::Form;
 /// Most characters of an unknown event that its warning repeats.
 const EVENT_SHOWN_CHARACTERS: usize = 40;
 
+/// The two event lists of a call.
+const EVENTS: [(&str, &[&str]); 2] = [
+    ("StatusCallbackEvent", &["initiated", "ringing", "answered", "completed"]),
+    ("RecordingStatusCallbackEvent", &["in-progress", "completed", "absent"]),
+];
+
 /// Parameters that tune machine detection; `MachineDetection` switches it on.
 const MACHINE_DETECTION: [&str; 7] = [
     "AsyncAmd",
@@ -39,11 +45,7 @@ pub(super) fn refuse_what_is_not_built(form: &Form) -> Result<(), WriteError> {
 /// Warnings about machine-detection parameters without `MachineDetection`, or with `SendDigits`, which switches it
 /// off: nothing would detect a machine.
 pub(super) fn without_effect(form: &Form) -> Option<ParameterWarning> {
-    let asked = |name: &&&str| form.value(name).is_some_and(|v| !v.eq_ignore_ascii_case("false"));
-    let names: Vec<&str> = MACHINE_DETECTION.iter().filter(asked).copied().collect();
-    if names.is_empty() {
-        return None;
-    }
+    let names = without_effect_of(form, &MACHINE_DETECTION)?;
     let is_async = names.contains(&"AsyncAmd");
     let code = match form.value("AsyncAmdStatusCallback") {
         None if is_async => Code::ASYNC_AMD_CALLBACK,
@@ -57,13 +59,24 @@ pub(super) fn without_effect(form: &Form) -> Option<ParameterWarning> {
     Some(ParameterWarning { code, sentence })
 }
 
+/// The names of these parameters that the form sets; `None` without any.
+pub(super) fn without_effect_of<'n>(form: &Form, names: &[&'n str]) -> Option<Vec<&'n str>> {
+    let asked = |name: &&&str| form.value(name).is_some_and(|v| !v.eq_ignore_ascii_case("false"));
+    let names: Vec<&str> = names.iter().filter(asked).copied().collect();
+    (!names.is_empty()).then_some(names)
+}
+
 /// Warnings about words of the two event lists that are not events. The cloud ignores them with a warning too.
 pub(super) fn unknown_events(form: &Form) -> impl Iterator<Item = ParameterWarning> {
-    let lists: [(&str, &[&str]); 2] = [
-        ("StatusCallbackEvent", &["initiated", "ringing", "answered", "completed"]),
-        ("RecordingStatusCallbackEvent", &["in-progress", "completed", "absent"]),
-    ];
-    lists.into_iter().filter_map(|(name, known)| {
+    unknown_events_of(form, &EVENTS)
+}
+
+/// Warnings about words of these event lists, each with its known words.
+pub(super) fn unknown_events_of(
+    form: &Form,
+    lists: &[(&'static str, &'static [&'static str])],
+) -> impl Iterator<Item = ParameterWarning> {
+    lists.iter().filter_map(|(name, known)| {
         let word = form.words(name).find(|word| !known.contains(word))?;
         // The first of each list only, and cut: the warning becomes a notification.
         let word: String = word.chars().take(EVENT_SHOWN_CHARACTERS).collect();

@@ -43,13 +43,14 @@ fn recording_parameters(form: &Form, trims: bool) -> Result<RecordCall, WriteErr
         track: form.one_of("RecordingTrack", &tracks)?.unwrap_or_default(),
         trim_silence: form.one_of("Trim", &trim)?.unwrap_or(trims),
         callback,
-        callback_events: recording_events(form),
+        callback_events: recording_events(form, "RecordingStatusCallbackEvent"),
     })
 }
 
-fn recording_events(form: &Form) -> RecordingEvents {
+/// Reads the list of events with this name.
+pub(super) fn recording_events(form: &Form, name: &str) -> RecordingEvents {
     let mut events = RecordingEvents::NONE;
-    for word in form.words("RecordingStatusCallbackEvent") {
+    for word in form.words(name) {
         match word {
             "in-progress" => events.in_progress = true,
             "completed" => events.completed = true,
