@@ -98,9 +98,10 @@ impl Wheel {
         let rests = self.phases[home].iter().find(is_own).is_some_and(|beat| beat.rests);
         self.remove(slot);
         let due_ms = self.next_in(home) + if rests { PHASES as u64 } else { 0 };
-        let first_ms = due_ms - earlier(home, phase_at(phase_ms));
-        let has_passed = first_ms < self.next_ms;
-        Entry { first_ms: first_ms + if has_passed { PHASES as u64 } else { 0 }, has_passed }
+        let earlier = earlier(home, phase_at(phase_ms));
+        let has_passed = due_ms < self.next_ms + earlier;
+        let first_ms = due_ms + if has_passed { PHASES as u64 } else { 0 } - earlier;
+        Entry { first_ms, has_passed }
     }
 
     /// A leg beats in its own phase again. It beat with a room of this phase from `first_ms` on.

@@ -1,10 +1,11 @@
 //! The playout buffer of one member of a room: packets in at any time, 20 ms out at each tick. Sans-IO.
 //!
 //! ```text
-//!            a packet                     nothing for STARVED_TICKS ticks,
-//!   Dry ───────────────────> Running      or LATE_MAX packets that all came too late
-//!    ^                          │
+//!            a packet
+//!   Dry ───────────────────> Running ──+ (LATE_MAX packets in a row that came too late: anchored anew)
+//!    ^                          │    <─+
 //!    └──────────────────────────┘
+//!      nothing for STARVED_TICKS, or comfort noise is announced
 //! ```
 //!
 //! The buffer is a window of codes by media time. A packet is copied to the place that its timestamp names, so
@@ -13,10 +14,21 @@
 //! mode asks. A frame therefore begins where a packet of 20 ms begins, and needs that packet only; a frame that
 //! lay across two packets would have to wait for the second one and gain nothing.
 //!
-//! Codes stay in the window after they were read: they are the past from which a loss is concealed. So a frame
-//! that arrived whole costs one copy, and is never decoded here.
+//! Codes stay in the window after they were read: they are the past from which a loss is concealed
+//! ([`conceal`]). So a frame that arrived whole costs one copy, and is never decoded here.
+//!
+//! The delay follows the margins of the packets ([`pace`]). To lengthen it, a gap is concealed and its samples are
+//! expected once more. To shorten it, 20 ms are left out at once where it is quiet, and one pitch period a tick in
+//! speech. After an outage of the path far too many packets may wait: then the oldest are left out at once.
+
+mod conceal;
+mod pace;
 
 use shared::{Codec, FRAME_SAMPLES, Playout};
+
+use self::conceal::{Concealer, PAST_SAMPLES, PERIOD_MAX, SILENT_AFTER};
+use self::pace::{Pace, Step};
+use crate::g711;
 
 /// The packets of one party that wait to be mixed.
 #[derive(Clone, Debug)]
@@ -25,8 +37,11 @@ pub(crate) struct PlayoutBuffer {
     /// One bit for each block of the window that was received and not read yet.
     present: [u64; WINDOW_BLOCKS / 64],
     codec: Codec,
-    mode: Playout,
+    pace: Pace,
+    concealer: Concealer,
     is_running: bool,
+    /// Whether any sample was read since: before that, nothing is missing.
+    has_begun: bool,
     /// Epoch of the party's numbers for which `delta` holds.
     epoch: u16,
     /// Position of a timestamp: the difference.
@@ -39,6 +54,10 @@ pub(crate) struct PlayoutBuffer {
     late_run: u8,
     /// Ticks in a row without a sample.
     starved: u8,
+    /// The next gap is expected once more.
+    lengthens: bool,
+    /// Samples to be left out where it is not heard.
+    debt: u32,
 }
 
 /// Fate of the samples of one packet.
@@ -57,7 +76,7 @@ pub(crate) enum Pulled {
     Nothing,
     /// Samples of the party, all of them received.
     Whole,
-    /// Samples of the party with a gap.
+    /// Samples of the party, some or all of them concealed.
     Gap,
 }
 
@@ -69,17 +88,19 @@ const BLOCK_SAMPLES: usize = 8;
 const WINDOW_BLOCKS: usize = WINDOW_SAMPLES / BLOCK_SAMPLES;
 const FRAME_BLOCKS: u32 = (FRAME_SAMPLES / BLOCK_SAMPLES) as u32;
 const FRAME: u32 = FRAME_SAMPLES as u32;
-/// Samples behind the read position that stay: three of the longest pitch periods, and a part.
-const PAST_SAMPLES: usize = 512;
-/// Samples ahead of it: 192 ms.
-const AHEAD_SAMPLES_MAX: u32 = (WINDOW_SAMPLES - PAST_SAMPLES) as u32;
-/// 60 ms: then the party is silent, and its next packet is anchored anew.
-const STARVED_TICKS: u8 = 3;
+/// Samples ahead of the read position, the rest is past: 192 ms.
+const AHEAD_SAMPLES_MAX: u32 = 1_536;
+const _: () = assert!(AHEAD_SAMPLES_MAX as usize + PAST_SAMPLES <= WINDOW_SAMPLES);
+/// Then nothing is left of the concealment: the party is silent, and its next packet is anchored anew.
+const STARVED_TICKS: u8 = SILENT_AFTER.div_ceil(FRAME_SAMPLES) as u8;
 /// Consecutive late packets that mean that the path became longer.
 const LATE_MAX: u8 = 3;
 /// Samples that wait beyond what the mode asks for, until the oldest are left out: a burst after an outage.
 const EXCESS_SAMPLES_MAX: u32 = 60 * 8;
 const TICK_MS: u32 = 20;
+/// Mean magnitude below which 20 ms may be left out unheard, about -54 dBFS.
+const QUIET_MAGNITUDE: u32 = 64;
+const ALL_BLOCKS: u32 = (1 << FRAME_BLOCKS) - 1;
 
 impl PlayoutBuffer {
     pub fn new(codec: Codec) -> Self {
@@ -87,14 +108,18 @@ impl PlayoutBuffer {
             codes: [codec.silence(); WINDOW_SAMPLES],
             present: [0; WINDOW_BLOCKS / 64],
             codec,
-            mode: Playout::Adaptive,
+            pace: Pace::new(Playout::Adaptive),
+            concealer: Concealer::new(),
             is_running: false,
+            has_begun: false,
             epoch: 0,
             delta: 0,
             read: 0,
             end: 0,
             late_run: 0,
             starved: 0,
+            lengthens: false,
+            debt: 0,
         }
     }
 
@@ -105,22 +130,26 @@ impl PlayoutBuffer {
 
     /// Sets the delay of audio that is anchored from now on.
     pub fn set_mode(&mut self, mode: Playout) {
-        if self.mode != mode {
-            self.mode = mode;
-            self.is_running = false;
+        if self.pace.mode() != mode {
+            self.pace = Pace::new(mode);
+            self.stop();
         }
     }
 
     /// The party has another codec now; what waits is in the old one.
     pub fn set_codec(&mut self, codec: Codec) {
         if self.codec != codec {
-            *self = Self { mode: self.mode, ..Self::new(codec) };
+            *self = Self { pace: Pace::new(self.pace.mode()), ..Self::new(codec) };
         }
     }
 
     /// Drops what waits: nobody listens, or the party announced silence.
-    pub fn stop(&mut self) {
+    pub const fn stop(&mut self) {
         self.is_running = false;
+        self.has_begun = false;
+        self.concealer.stop();
+        self.lengthens = false;
+        self.debt = 0;
     }
 
     /// Takes the samples of a packet. The next tick comes in `next_tick_ms`.
@@ -130,6 +159,10 @@ impl PlayoutBuffer {
             self.anchor(epoch, timestamp, next_tick_ms);
         }
         let is_late = self.offset(timestamp) + i64::from(len) <= 0;
+        match u32::try_from(self.offset(timestamp)) {
+            Ok(ahead) => self.pace.in_time(next_tick_ms + ahead / FRAME * TICK_MS),
+            Err(_) => self.pace.late(),
+        }
         if is_late {
             self.late_run += 1;
             if self.late_run < LATE_MAX {
@@ -142,25 +175,116 @@ impl PlayoutBuffer {
         if is_late { Pushed::Late } else { Pushed::Waits }
     }
 
-    /// Reads 20 ms. Answers with the samples that had to be left out before, because too many waited.
+    /// Reads 20 ms. Answers with the samples that were left out before or in them.
     pub fn pull(&mut self, frame: &mut [u8; FRAME_SAMPLES]) -> (Pulled, u32) {
         if !self.is_running {
             return (Pulled::Nothing, 0);
         }
-        let left_out = self.limit();
-        let present = self.take_present();
-        self.copy_to(frame);
-        self.read = self.read.wrapping_add(FRAME);
-        if present == 0 {
-            self.starve();
-            return (Pulled::Nothing, left_out);
+        match self.pace.tick() {
+            Step::Keep => {}
+            Step::Longer => self.lengthens = true,
+            Step::Shorter => self.debt = FRAME,
         }
-        self.starved = 0;
-        if present == (1 << FRAME_BLOCKS) - 1 {
+        let mut left_out = self.limit();
+        if self.debt > 0 {
+            let (has_read, shortened) = self.shorten(frame);
+            left_out += shortened;
+            if has_read {
+                return (Pulled::Whole, left_out);
+            }
+        }
+        let present = self.present_at(self.read);
+        if present == ALL_BLOCKS && !self.concealer.is_active() {
+            self.copy_to(frame);
+            self.pass(FRAME);
+            (self.has_begun, self.starved) = (true, 0);
             return (Pulled::Whole, left_out);
         }
-        self.silence_gaps(frame, present);
-        (Pulled::Gap, left_out)
+        (self.read_gap(frame, present), left_out)
+    }
+
+    /// Reads 20 ms of which samples are missing, or behind such.
+    fn read_gap(&mut self, frame: &mut [u8; FRAME_SAMPLES], present: u32) -> Pulled {
+        let is_expected_again = self.lengthens && self.has_begun && present != ALL_BLOCKS;
+        if is_expected_again {
+            self.lengthens = false;
+            self.conceal(self.read, frame);
+            return Pulled::Gap;
+        }
+        self.copy_to(frame);
+        self.mend(frame, present);
+        self.pass(FRAME);
+        if present != 0 {
+            self.starved = 0;
+            return if present == ALL_BLOCKS { Pulled::Whole } else { Pulled::Gap };
+        }
+        if self.ahead() == 0 {
+            self.starved += 1;
+            if self.starved > STARVED_TICKS {
+                self.stop();
+            }
+        }
+        if self.concealer.is_active() { Pulled::Gap } else { Pulled::Nothing }
+    }
+
+    /// Conceals the blocks of a frame that are not present, and fades into those that are.
+    fn mend(&mut self, frame: &mut [u8; FRAME_SAMPLES], present: u32) {
+        let is_present = |block: usize| present >> block & 1 == 1;
+        let mut from = 0;
+        while from < FRAME_BLOCKS as usize {
+            let end = (from + 1..FRAME_BLOCKS as usize)
+                .find(|block| is_present(*block) != is_present(from))
+                .unwrap_or(FRAME_BLOCKS as usize);
+            let codes = &mut frame[from * BLOCK_SAMPLES..end * BLOCK_SAMPLES];
+            let position = self.read.wrapping_add((from * BLOCK_SAMPLES) as u32);
+            if !is_present(from) {
+                self.conceal(position, codes);
+            } else {
+                self.has_begun = true;
+                if self.concealer.is_active() {
+                    self.concealer.fade_into(self.codec, codes);
+                }
+            }
+            // What was heard is the past of the next loss.
+            self.keep(position, codes);
+            from = end;
+        }
+    }
+
+    /// Fills samples that are missing at a position. Those before the first packet are silence.
+    fn conceal(&mut self, position: u32, codes: &mut [u8]) {
+        if !self.concealer.is_active() {
+            if !self.has_begun {
+                codes.fill(self.codec.silence());
+                return;
+            }
+            self.concealer.begin(self.samples_at(position.wrapping_sub(PAST_SAMPLES as u32)));
+        }
+        self.concealer.fill(self.codec, codes);
+    }
+
+    /// Leaves out what the delay is too long. Answers whether it has read the frame, and the samples left out.
+    fn shorten(&mut self, frame: &mut [u8; FRAME_SAMPLES]) -> (bool, u32) {
+        let has_whole = |start: u32| self.present_at(self.read.wrapping_add(start)) == ALL_BLOCKS;
+        if self.concealer.is_active() || !has_whole(0) {
+            return (false, 0);
+        }
+        self.copy_to(frame);
+        if g711::mean_magnitude(self.codec, frame) < QUIET_MAGNITUDE {
+            let left_out = self.debt;
+            self.debt = 0;
+            self.pass(left_out);
+            return (false, left_out);
+        }
+        // A period of speech; all samples that it takes have to be there.
+        if !has_whole(FRAME) {
+            return (false, 0);
+        }
+        let samples = self.samples_at::<{ FRAME_SAMPLES + PERIOD_MAX }>(self.read);
+        let left_out = conceal::join(&samples, self.debt as usize, self.codec, frame) as u32;
+        self.debt = self.debt.saturating_sub(left_out);
+        self.pass(FRAME + left_out);
+        (true, left_out)
     }
 
     /// Samples that wait, from the next frame to the newest packet.
@@ -171,7 +295,7 @@ impl PlayoutBuffer {
 
     /// Puts the timestamp at a tick that is far enough ahead. The positions go on, so that the past stays.
     fn anchor(&mut self, epoch: u16, timestamp: u32, next_tick_ms: u32) {
-        let wait_ms = wait_ms(self.mode).saturating_sub(next_tick_ms);
+        let wait_ms = self.pace.wait_ms().saturating_sub(next_tick_ms);
         let position = self.read.wrapping_add(wait_ms.div_ceil(TICK_MS) * FRAME);
         self.delta = position.wrapping_sub(timestamp);
         self.end = position;
@@ -180,26 +304,36 @@ impl PlayoutBuffer {
         self.epoch = epoch;
         self.late_run = 0;
         self.starved = 0;
+        self.debt = 0;
+        self.pace.restart();
     }
 
     /// Leaves out the oldest samples where far too many wait, as after an outage of the path.
     fn limit(&mut self) -> u32 {
-        let most = wait_ms(self.mode) * 8 + FRAME + EXCESS_SAMPLES_MAX;
-        let excess = self.ahead().saturating_sub(most);
-        let frames = excess.div_ceil(FRAME);
-        for _ in 0..frames {
-            self.take_present();
-            self.read = self.read.wrapping_add(FRAME);
+        let most = (self.pace.wait_ms() + TICK_MS) * 8 + EXCESS_SAMPLES_MAX;
+        let frames = self.ahead().saturating_sub(most).div_ceil(FRAME);
+        if frames == 0 {
+            return 0;
         }
+        if self.has_begun && !self.concealer.is_active() {
+            // What goes on is faded into, as behind a loss.
+            self.concealer.begin(self.samples_at(self.read.wrapping_sub(PAST_SAMPLES as u32)));
+            self.concealer.fill(self.codec, &mut [0]);
+        }
+        self.pass(frames * FRAME);
+        self.pace.restart();
         frames * FRAME
     }
 
-    fn starve(&mut self) {
-        self.starved += 1;
-        // Frames before the first packet are no hunger: the packet lies ahead.
-        if self.ahead() == 0 && self.starved >= STARVED_TICKS {
-            self.is_running = false;
+    /// Leaves samples behind, read or not. A block of which some are left stays present.
+    fn pass(&mut self, samples: u32) {
+        let first = self.read as usize / BLOCK_SAMPLES;
+        let end = (self.read as usize + samples as usize) / BLOCK_SAMPLES;
+        for block in first..end {
+            let block = block % WINDOW_BLOCKS;
+            self.present[block / 64] &= !(1 << (block % 64));
         }
+        self.read = self.read.wrapping_add(samples);
     }
 
     /// Samples from the read position to the newest one.
@@ -247,16 +381,33 @@ impl PlayoutBuffer {
         }
     }
 
-    /// The blocks of the next frame that are present, one bit each; they are not any more afterwards.
-    fn take_present(&mut self) -> u32 {
-        let first = self.read as usize / BLOCK_SAMPLES % WINDOW_BLOCKS;
+    /// The samples of the frame at a position that are present, one bit for each eight.
+    fn present_at(&self, position: u32) -> u32 {
+        let first = position as usize / BLOCK_SAMPLES % WINDOW_BLOCKS;
         let (word, shift) = (first / 64, first % 64);
         let next = (word + 1) % self.present.len();
         let both = u128::from(self.present[word]) | u128::from(self.present[next]) << 64;
-        let mask = u128::from((1u32 << FRAME_BLOCKS) - 1) << shift;
-        self.present[word] &= !(mask as u64);
-        self.present[next] &= !((mask >> 64) as u64);
-        ((both & mask) >> shift) as u32
+        let mut blocks = (both >> shift) as u32;
+        if !(position as usize).is_multiple_of(BLOCK_SAMPLES) {
+            // Where a pitch period was left out, 8 samples lie in two blocks.
+            blocks &= blocks >> 1;
+        }
+        blocks & ALL_BLOCKS
+    }
+
+    /// The samples from a position on.
+    fn samples_at<const N: usize>(&self, position: u32) -> [i16; N] {
+        let table = g711::linear(self.codec);
+        let start = position as usize;
+        std::array::from_fn(|at| table[usize::from(self.codes[(start + at) % WINDOW_SAMPLES])])
+    }
+
+    /// Puts codes into the window in place of what is there.
+    fn keep(&mut self, position: u32, codes: &[u8]) {
+        let start = position as usize;
+        for (at, code) in codes.iter().enumerate() {
+            self.codes[(start + at) % WINDOW_SAMPLES] = *code;
+        }
     }
 
     fn copy_to(&self, frame: &mut [u8; FRAME_SAMPLES]) {
@@ -264,24 +415,6 @@ impl PlayoutBuffer {
         let head = FRAME_SAMPLES.min(WINDOW_SAMPLES - start);
         frame[..head].copy_from_slice(&self.codes[start..start + head]);
         frame[head..].copy_from_slice(&self.codes[..FRAME_SAMPLES - head]);
-    }
-
-    fn silence_gaps(&self, frame: &mut [u8; FRAME_SAMPLES], present: u32) {
-        for (block, codes) in frame.as_chunks_mut::<BLOCK_SAMPLES>().0.iter_mut().enumerate() {
-            if present >> block & 1 == 0 {
-                codes.fill(self.codec.silence());
-            }
-        }
-    }
-}
-
-/// The least time that the first packet after silence waits, in milliseconds. A tick comes every 20 ms, so on
-/// average a packet waits 10 ms longer, which makes the delay that the mode names.
-const fn wait_ms(mode: Playout) -> u32 {
-    match mode {
-        Playout::Off => 0,
-        Playout::Adaptive => 10,
-        Playout::Fixed(ms) => (if ms > 60 { 60 } else { ms } as u32).saturating_sub(TICK_MS / 2),
     }
 }
 
