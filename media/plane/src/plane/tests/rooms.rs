@@ -372,6 +372,88 @@ fn a_lost_sum_of_another_core_is_silence_and_counted() {
 }
 
 #[test]
+fn a_tone_of_an_hour_has_no_break_in_its_phase() {
+    let mut conference = Conference::new(1, 2, |_| Member { playout: Playout::Adaptive, ..TALKS });
+    conference.speaks[1] = false;
+    conference.run(50);
+    let mut heard: Vec<u8> = Vec::new();
+    let mut checked = 0;
+    // 1,000 Hz repeat every 8 samples, so that each sample equals the one 8 before, and one break would show.
+    let cycle: Vec<u8> = (0..8)
+        .map(|at| g711::encode(Codec::Pcmu, ((TAU * at as f32 / 8.0).sin() * 4_000.0) as i16))
+        .collect();
+    let packet: Vec<u8> = cycle.repeat(20);
+    conference.world.heard(1);
+    for second in 0..3_600 {
+        for _ in 0..50 {
+            let _ = conference.world.speak(0, &packet);
+            conference.world.run(20);
+        }
+        conference.world.heard(0);
+        heard.extend(conference.world.heard(1).iter().flat_map(|sent| sent.payload().to_vec()));
+        let begun = if second == 0 { 4_000 } else { 0 };
+        assert!(heard[begun..].windows(9).all(|nine| nine[0] == nine[8]), "second {second}");
+        checked += heard.len() - begun;
+        heard.drain(..heard.len() - 8);
+    }
+    assert!(checked >= 3_599 * 8_000, "{checked}");
+}
+
+#[test]
+fn losses_are_concealed_for_all_who_listen() {
+    let mut conference = Conference::new(3, 3, |_| Member { playout: Playout::Fixed(40), ..TALKS });
+    conference.speaks = vec![true, false, false];
+    conference.run(20);
+    conference.world.heard(1);
+    conference.world.heard(2);
+    for round in 0..100 {
+        conference.speaks[0] = round % 10 != 5;
+        conference.run(1);
+    }
+    let lost = conference.world.cores[0].0.meters().room_frames_lost;
+    assert!((9..=11).contains(&lost), "{lost}");
+    for party in [1, 2] {
+        let heard = conference.world.heard(party);
+        let codes: Vec<u8> = heard.iter().flat_map(|sent| sent.payload().to_vec()).collect();
+        let samples: Vec<i32> =
+            codes.iter().map(|code| i32::from(g711::decode(Codec::Pcmu, *code))).collect();
+        let quiet = samples.chunks(40).filter(|part| part.iter().all(|it| it.abs() < 1_000));
+        assert_eq!(quiet.count(), 0, "{party} hears holes");
+    }
+}
+
+#[test]
+fn members_come_and_go_and_nobody_else_notices() {
+    let mut conference = Conference::new(1, 3, |_| TALKS);
+    conference.speaks = vec![true, false, false];
+    conference.run(20);
+    conference.world.heard(1);
+    let before = conference.world.heard(1).len();
+    assert_eq!(before, 0);
+    let said_from = conference.tick * FRAME_SAMPLES;
+    // Party 2 leaves and enters 50 times a second, at every phase.
+    for round in 0..500u64 {
+        let codes = tone(0, conference.tick * FRAME_SAMPLES, FRAME_SAMPLES);
+        let _ = conference.world.speak(0, &codes);
+        conference.tick += 1;
+        conference.world.run(round % 20);
+        match round % 2 {
+            0 => conference.world.unbridge(2),
+            _ => conference.world.enter(2, ROOM, TALKS),
+        }
+        conference.world.run(20 - round % 20);
+    }
+    let heard = conference.world.heard(1);
+    assert_continuous_within(&heard, 0);
+    let codes: Vec<u8> = heard.iter().flat_map(|sent| sent.payload().to_vec()).collect();
+    let said = tone(0, said_from - 2 * FRAME_SAMPLES, 502 * FRAME_SAMPLES);
+    let at = said.windows(800).position(|window| *window == codes[..800]);
+    let at = at.expect("what was said");
+    assert_eq!(codes, said[at..at + codes.len()]);
+    assert_eq!(conference.world.cores[0].0.meters().room_members, 3);
+}
+
+#[test]
 fn the_packets_of_a_member_are_consumed_and_no_tier_relays_them() {
     let mut conference = Conference::new(1, 2, |_| TALKS);
     conference.run(20);
