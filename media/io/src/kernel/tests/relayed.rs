@@ -163,6 +163,7 @@ fn a_peer_behind_a_router_is_reached_by_the_next_hop_and_by_a_route() {
         add_address(site.peer(), "lo", host, family);
         let behind = std::net::SocketAddr::new(host.parse().unwrap(), 6_002);
         let peer = site.peer().udp(behind);
+        site.peer().run(move || wait_for_address(behind.ip()));
         site.rules[0].out_destination = behind;
         for next_hop in [Some(router), None] {
             if next_hop.is_none() {
@@ -184,6 +185,20 @@ fn a_peer_behind_a_router_is_reached_by_the_next_hop_and_by_a_route() {
             assert_eq!(receive(&peer).0, relayed(rule, &packet(rule, 0)).rtp_bytes());
             assert!(site.entry(A).take().is_some() && site.entry(B).take().is_some());
         }
+    }
+}
+
+/// Waits until packets to a new address of this namespace are delivered: the kernel lets a socket bind to it before it
+/// has the route.
+fn wait_for_address(address: std::net::IpAddr) {
+    let mut routes = Routes::open().expect("rtnetlink");
+    let begun = Instant::now();
+    for look in 0.. {
+        if routes.find(address, None, look).is_some_and(|way| way.next_hop.is_none()) {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(5), "{address} is not delivered");
+        std::thread::yield_now();
     }
 }
 
