@@ -110,7 +110,7 @@ fn a_participant_that_rest_places_is_expected_then_enters() {
         (ParticipantStatus::Queued, Some("agent"))
     );
     let Err(code) = ask(&mut rig, create()) else { panic!("the label is taken") };
-    assert_eq!(code, Code::PARTICIPANT_LABEL_TAKEN);
+    assert_eq!(code, Code::PARTICIPANT_LABEL_IN_USE);
     rig.resolve();
     rig.respond(180, "");
     let name = || ConferenceName::Name("ops".to_owned());
