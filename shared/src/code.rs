@@ -133,6 +133,14 @@ codes! {
     REFER_WITHOUT_URL = 13802, "A REFER arrived and the Dial has no referUrl.";
     REJECT_REASON = 13810, "Reject: invalid reason.";
     PAUSE_LENGTH = 13910, "Pause: invalid length.";
+    ENQUEUE_METHOD = 14201, "Enqueue: invalid method.";
+    ENQUEUE_NAME_SHORT = 14204, "Enqueue: the queue has no name.";
+    ENQUEUE_NAME_LONG = 14205, "Enqueue: the name of the queue is too long.";
+    ENQUEUE_WAIT_METHOD = 14206, "Enqueue: invalid waitUrlMethod.";
+    QUEUE_FULL = 14207, "Enqueue: the queue is full.";
+    QUEUE_METHOD = 14210, "Queue: invalid method.";
+    QUEUE_NAME_SHORT = 14212, "Queue: the queue has no name.";
+    QUEUE_NAME_LONG = 14213, "Queue: the name of the queue is too long.";
     CONFERENCE_FULL = 16020, "The conference has its most participants.";
     CONFERENCE_GONE = 16022, "The conference has ended.";
     PARTICIPANT_LABEL = 16024, "The participant label is not valid.";

@@ -267,6 +267,8 @@ pub const REFER_TO_BYTES_MAX: usize = 256;
 pub const CONFERENCE_MEMBERS_MAX: u32 = 250;
 /// Name of a conference, characters. Past it: code 13237.
 pub const CONFERENCE_NAME_CHARACTERS_MAX: usize = 128;
+/// Name of a queue, characters. Past it: code 14205, or 14213 in a `<Dial>`.
+pub const QUEUE_NAME_CHARACTERS_MAX: usize = 64;
 /// Label of a member of a conference, characters. Past it: the member has no label.
 pub const PARTICIPANT_LABEL_CHARACTERS_MAX: usize = 128;
 /// Status callbacks of one conference that wait for the answers to earlier ones. Past it: the oldest is

@@ -124,6 +124,32 @@ pub enum CallEffect {
         /// Why it failed; `None`: it was played.
         failure: Option<String>,
     },
+    /// Wait in a queue, which is made if there is none of that name. [`crate::CallInput::Queue`] answers it.
+    EnterQueue {
+        /// Its name in the account.
+        queue: String,
+        /// The most calls that may wait; `None` is the queue's own.
+        max_size: Option<u32>,
+        /// The call was taken and not connected: it returns to the front.
+        is_back: bool,
+    },
+    /// Leave the queue that the call waits in or serves; no effect where it does neither.
+    LeaveQueue,
+    /// Ask for the place of this call in its queue. [`crate::queue::QueueInput::Waits`] answers it.
+    AskQueue,
+    /// Take the call at the front of a queue, or wait for one.
+    ServeQueue {
+        /// Its name in the account.
+        queue: String,
+        /// The document that the queued call runs before the two are connected.
+        whisper: Option<crate::setup::Webhook>,
+    },
+    /// This call, taken out of its queue, may be connected with the server. Carry it as
+    /// [`crate::queue::QueueInput::Ready`].
+    QueueReady {
+        /// The call of the server.
+        by: CallSid,
+    },
     /// Send a REFER in the dialog of this call (RFC 3515). [`crate::CallInput::ReferAnswered`] and
     /// [`crate::CallInput::ReferProgress`] answer it.
     Refer {

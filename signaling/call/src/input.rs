@@ -7,6 +7,7 @@ use shared::{CallSid, Code, Header, Instant, PlayId, Prompt, RecordingSid};
 
 use crate::conference::ConferenceInput;
 use crate::ids::{HttpId, PromptId};
+use crate::queue::QueueInput;
 use crate::setup::{RecordSettings, StatusCallback, Webhook};
 use crate::status::CallStatus;
 
@@ -133,6 +134,8 @@ pub enum CallInput {
     },
     /// News of the conference that the call is in ([`crate::CallEffect::EnterConference`]).
     Conference(ConferenceInput),
+    /// News of the queue that the call waits in or serves.
+    Queue(QueueInput),
     /// The final response to our REFER ([`crate::CallEffect::Refer`]).
     ReferAnswered {
         /// 202 accepts; 300 and above refuses.

@@ -29,6 +29,7 @@ mod finding;
 pub mod form;
 mod ids;
 mod input;
+pub mod queue;
 mod setup;
 pub mod signature;
 pub mod sip_noun;

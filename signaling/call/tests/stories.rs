@@ -284,12 +284,12 @@ fn a_failing_fallback_document_has_no_fallback_and_its_redirect_has() {
 
 #[test]
 fn an_unbuilt_verb_stops_the_document_when_it_is_reached() {
-    let (mut story, words) = Story::with("<Say>x</Say><Enqueue>q</Enqueue><Say>y</Say>");
+    let (mut story, words) = Story::with("<Say>x</Say><Annotate>q</Annotate><Say>y</Say>");
     assert_eq!(words, ["a: answer", "a: load say x"]);
     story.prompt_ready();
     assert_eq!(story.played(), ["a: notify 13750", GOODBYE]);
     let note = &story.notes[0];
-    assert!(note.message.contains("<Enqueue>") && note.position == Some((1, 23)), "{note:?}");
+    assert!(note.message.contains("<Annotate>") && note.position == Some((1, 23)), "{note:?}");
     assert_eq!(note.url, "http://app/voice");
 }
 

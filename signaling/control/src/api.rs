@@ -60,7 +60,13 @@ impl Control {
         self.push(Effect::ApiReply { token, reply });
     }
 
-    fn on_write(&mut self, now: Now, token: ApiToken, account: AccountSid, write: Write) {
+    pub(crate) fn on_write(
+        &mut self,
+        now: Now,
+        token: ApiToken,
+        account: AccountSid,
+        write: Write,
+    ) {
         if let Err(error) = self.refuse_to_delete_calls(account, &write) {
             return self.reply(token, Err(error));
         }
@@ -77,14 +83,19 @@ impl Control {
                 }
                 self.commit(Some(Waiting::Write(id)), change);
             }
-            Submitted::Refused(token, error) => self.reply(token, Err(error)),
+            // A queue that `<Enqueue>` names has no client that waits for an answer.
+            Submitted::Refused(token, error) => {
+                if !self.on_queue_made(now, token) {
+                    self.reply(token, Err(error));
+                }
+            }
         }
     }
 
     pub(crate) fn on_committed(&mut self, now: Now, token: CommitToken, outcome: Outcome) {
         match self.commits.complete(token) {
             None => {}
-            Some(Waiting::Write(id)) => self.settle_write(id, outcome),
+            Some(Waiting::Write(id)) => self.settle_write(now, id, outcome),
             Some(Waiting::CallCreated { token, created }) => match outcome {
                 Outcome::Committed => {
                     let (setup, record) = *created;
@@ -115,14 +126,16 @@ impl Control {
         }
     }
 
-    fn settle_write(&mut self, id: u64, outcome: Outcome) {
+    fn settle_write(&mut self, now: Now, id: u64, outcome: Outcome) {
         match self.writes.settle(&mut self.snapshot, id, outcome) {
             Settled::Answer(token, mut reply) => {
-                self.add_queue_figures(&mut reply);
+                self.add_queue_figures(now, &mut reply);
                 // The write may have deleted a domain. Its phones must not ring when the client
                 // reads the response.
                 self.forget_bindings();
-                self.reply(token, *reply);
+                if !self.on_queue_made(now, token) {
+                    self.reply(token, *reply);
+                }
             }
             Settled::Again { id, change } => self.commit(Some(Waiting::Write(id)), change),
             Settled::Unknown => {}

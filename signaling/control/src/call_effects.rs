@@ -67,6 +67,15 @@ impl Control {
             CallEffect::LeaveConference { departure } => {
                 self.leave_conference(now, sid, departure);
             }
+            CallEffect::EnterQueue { queue, max_size, is_back } => {
+                self.enter_queue(now, sid, &queue, max_size, is_back);
+            }
+            CallEffect::LeaveQueue => self.leave_queue(sid),
+            CallEffect::AskQueue => self.tell_place(now, sid),
+            CallEffect::ServeQueue { queue, whisper } => {
+                self.serve_queue(now, sid, &queue, whisper);
+            }
+            CallEffect::QueueReady { by } => self.queue_ready(sid, by),
             CallEffect::ConferenceAnnounced { url, failure } => {
                 self.conference_announced(now, sid, &url, failure.as_deref());
             }

@@ -41,6 +41,7 @@ impl Control {
         entry.prompts.clear();
         entry.plays.clear();
         self.leave_conference(now, sid, call::conference::Departure::HungUp);
+        self.leave_queue(sid);
         self.end_leg_of_broken(sid);
         // The successor knows no children; nothing else would end them.
         for child in self.children_of(sid) {

@@ -33,6 +33,7 @@ use crate::state::conferences::Conferences;
 use crate::state::leg_survey::LegSurvey;
 use crate::state::links::Links;
 use crate::state::live_call::LiveCall;
+use crate::state::queues::Queues;
 use crate::state::registrations::Registrations;
 use crate::state::timeline::Kind;
 use crate::tokens::ApiToken;
@@ -57,6 +58,7 @@ pub struct Control {
     pub(crate) calls: BTreeMap<CallSid, LiveCall>,
     pub(crate) links: Links,
     pub(crate) conferences: Conferences,
+    pub(crate) queues: Queues,
     pub(crate) placement: Placement,
     /// REST writes under way.
     pub(crate) writes: Writes<ApiToken>,
@@ -106,6 +108,7 @@ impl Control {
             calls: BTreeMap::new(),
             links: Links::default(),
             conferences: Conferences::default(),
+            queues: Queues::default(),
             placement: Placement::default(),
             writes: Writes::default(),
             commits: Commits::default(),
@@ -242,6 +245,7 @@ impl Control {
         }
         self.links.assert_consistent(&self.calls);
         self.conferences.assert_consistent();
+        self.queues.assert_consistent();
         let armed = self.calls.values().filter_map(|entry| Some((entry.deadline?, entry.sid)));
         let armed: BTreeSet<(Instant, CallSid)> = armed.collect();
         assert_eq!(armed, self.deadlines, "deadlines of calls and their index");

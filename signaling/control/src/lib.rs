@@ -25,7 +25,7 @@ mod media_addresses;
 mod notifications;
 mod outgoing;
 mod placement;
-mod queue_api;
+mod queue;
 mod reason;
 mod records;
 mod registrar;

@@ -156,6 +156,7 @@ impl Call {
             CallInput::Joined { peer, instead_of } => self.joined(now, peer, instead_of),
             CallInput::PeerEnded { peer } => self.peer_ended(now, peer),
             CallInput::Conference(input) => self.conference_input(now, input),
+            CallInput::Queue(input) => self.queue_input(now, input),
             CallInput::ReferAnswered { status } => self.refer_answered(now, status),
             CallInput::ReferProgress { status, is_over } => {
                 self.refer_progress(now, status, is_over);

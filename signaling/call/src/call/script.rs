@@ -241,6 +241,8 @@ impl Call {
             Verb::Gather(gather) => self.gather(now, *gather, position),
             Verb::Record(record) => self.record(now, *record, position),
             Verb::Dial(dial) => self.dial(now, *dial, position),
+            Verb::Enqueue(enqueue) => self.enqueue(now, *enqueue, position),
+            Verb::Leave => return Flow::Next,
             Verb::Refer(refer) => self.refer_away(now, refer, position),
             // Without the results of earlier verbs (twiml.md 2.8).
             Verb::Redirect(redirect) => self.follow(now, &redirect.link, Form::new()),

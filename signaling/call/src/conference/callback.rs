@@ -1,4 +1,4 @@
-//! Events of a conference, and their parameters (contract: webhooks 5.7). Sans-IO.
+//! Events of a conference, and their parameters (webhooks.md 5.7). Sans-IO.
 
 use shared::{CallSid, ConferenceSid};
 

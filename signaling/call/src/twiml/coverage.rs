@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use shared::Code;
 
 use super::verb::{
-    Verb, conference, dial, echo, gather, noun, pause, play, record, redirect, refer,
+    Verb, conference, dial, echo, enqueue, gather, noun, pause, play, record, redirect, refer,
 };
 use super::verb::{reject, say, ssml};
 use super::*;
@@ -85,7 +85,9 @@ fn lines() -> impl Iterator<Item = Line> {
 
 /// The attribute tables of this package, by the elements from `<Response>` down.
 fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
-    let own: [(&str, &'static [attribute::Attribute]); 16] = [
+    let own: [(&str, &'static [attribute::Attribute]); 18] = [
+        ("<Enqueue>", enqueue::ATTRIBUTES),
+        ("<Dial><Queue>", enqueue::NOUN),
         ("<Say>", say::ATTRIBUTES),
         ("<Play>", play::ATTRIBUTES),
         ("<Pause>", pause::ATTRIBUTES),
@@ -237,6 +239,8 @@ fn needs(path: &str) -> (&'static [(&'static str, &'static str)], &'static str) 
             ],
             "1000",
         ),
+        "<Enqueue>" => (&[("action", "/q"), ("waitUrl", "/w")], "support"),
+        "<Dial><Queue>" => (&[("url", "/w")], "support"),
         "<Dial><Conference>" => (&[("waitUrl", "/w"), ("statusCallback", "/c")], "x"),
         "<Dial><Number>" => (screened, "+15550100"),
         "<Dial><Sip>" => (

@@ -135,8 +135,9 @@ impl Story {
     }
 
     fn name(&self, sid: CallSid) -> char {
-        let index = self.sids.iter().position(|known| *known == sid).unwrap();
-        char::from(b'a' + u8::try_from(index).unwrap())
+        let index = self.sids.iter().position(|known| *known == sid);
+        // A call that this story does not play.
+        index.map_or('?', |index| char::from(b'a' + u8::try_from(index).unwrap()))
     }
 
     pub fn sid(&self, name: char) -> CallSid {
@@ -277,6 +278,12 @@ impl Story {
             }
             CallEffect::EnterConference(entry) => format!("enter {}", entry.name),
             CallEffect::LeaveConference { departure } => format!("leave conference {departure:?}"),
+            CallEffect::EnterQueue { queue, is_back: false, .. } => format!("enter queue {queue}"),
+            CallEffect::EnterQueue { queue, .. } => format!("back to queue {queue}"),
+            CallEffect::LeaveQueue => "leave queue".to_owned(),
+            CallEffect::AskQueue => "ask queue".to_owned(),
+            CallEffect::ServeQueue { queue, .. } => format!("serve {queue}"),
+            CallEffect::QueueReady { .. } => "ready".to_owned(),
             CallEffect::ConferenceAnnounced { failure, .. } => {
                 format!("announced {}", if failure.is_some() { "failed" } else { "played" })
             }

@@ -168,7 +168,7 @@ impl Control {
         self.commit(None, Change::PutRecording(row.into()));
     }
 
-    /// Queues the status callback of the recording (contract: webhooks 5.6).
+    /// Queues the status callback of the recording (webhooks.md 5.6).
     fn recording_callback(
         &mut self,
         sid: ConferenceSid,

@@ -10,6 +10,7 @@ mod invariants;
 mod live_recordings;
 mod outbound;
 mod overload;
+mod queues;
 mod registrar;
 mod rig;
 mod secure;

@@ -9,7 +9,7 @@
 use std::mem;
 use std::time::Duration;
 
-use shared::{ConferenceSid, Instant, Now, PlayId, RecordingSid};
+use shared::{Code, ConferenceSid, Instant, Now, PlayId, RecordingSid};
 
 use super::wait::{WaitScript, Waited};
 use super::{Activity, Still, Waits};
@@ -56,19 +56,15 @@ enum Purpose {
 impl Call {
     /// Enters the room of a `<Dial>`.
     pub(crate) fn enter_conference(&mut self, now: Now, mut spec: Dial, noun: ConferenceNoun) {
-        // The party of a room has media: `answerOnBridge` has no effect (contract: twiml 5).
+        // The party of a room has media: `answerOnBridge` has no effect (twiml.md 5).
         self.answer(now);
         let entry = match self.conference_entry(&noun) {
             Ok(entry) => entry,
             Err(finding) => return self.fatal(now, finding),
         };
-        let music = match &noun.wait {
-            None => Music::Standard,
-            Some(link) if link.url.is_empty() => Music::Silence,
-            Some(link) => match self.webhook_of(link) {
-                Ok(webhook) => Music::Document(webhook),
-                Err(finding) => return self.fatal(now, finding),
-            },
+        let music = match self.music(noun.wait.as_ref()) {
+            Ok(music) => music,
+            Err(finding) => return self.fatal(now, finding),
         };
         let limit_s = spec.time_limit_s.min(self.setup.settings.call_s_max);
         let mut conferring = Box::new(Conferring {
@@ -118,7 +114,7 @@ impl Call {
     }
 
     /// A link with its URL made absolute.
-    fn webhook_of(&self, link: &Link) -> Result<Webhook, Finding> {
+    pub(crate) fn webhook_of(&self, link: &Link) -> Result<Webhook, Finding> {
         let url = self.resolve(&link.url)?;
         Ok(Webhook { url: url.configured(), method: link.method })
     }
@@ -175,7 +171,7 @@ impl Call {
         self.activity = Activity::Conferring(conferring);
     }
 
-    /// The wait document failed: the call does not stay (contract: twiml 5).
+    /// The wait document failed: the call does not stay (twiml.md 5).
     fn cannot_wait(&mut self, now: Now, conferring: Box<Conferring>, finding: Finding) {
         self.notify(finding, None);
         self.effect(CallEffect::LeaveConference { departure: Departure::HungUp });
@@ -254,6 +250,10 @@ impl Conferring {
         let failure = match waited {
             Waited::On => return Still::Waiting,
             Waited::Exhausted => None,
+            Waited::Leaves => Some(Finding::error(
+                Code::WAIT_VERB,
+                "<Leave> is not allowed in the wait document of a conference",
+            )),
             Waited::Failed(finding) => Some(finding),
         };
         let Some((purpose, _)) = self.script.take() else { return Still::Waiting };
@@ -271,7 +271,7 @@ impl Conferring {
             }
             // A hold goes on in silence.
             (Purpose::Holding, Some(finding)) => call.notify(finding, None),
-            // Silence: a wait document that wants to go on has a <Redirect> (contract: twiml 5).
+            // Silence: a wait document that wants to go on has a <Redirect> (twiml.md 5).
             (Purpose::Waiting | Purpose::Holding, None) => {}
         }
         Still::Waiting

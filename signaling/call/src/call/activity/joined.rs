@@ -50,6 +50,8 @@ impl Call {
                 Some(dialing) => self.dial_ended(now, dialing, CallStatus::Completed),
                 None => self.hang_up(now),
             },
+            Activity::Queued(queued) => self.server_gone(now, queued, peer),
+            Activity::Serving(serving) => self.queued_gone(now, serving, peer),
             other => self.activity = other,
         }
     }

@@ -17,8 +17,10 @@ pub(crate) mod fetch;
 pub(crate) mod gather;
 pub(crate) mod joined;
 pub(crate) mod pause;
+pub(crate) mod queued;
 pub(crate) mod record;
 pub(crate) mod refer;
+pub(crate) mod serving;
 pub(crate) mod speak;
 pub(crate) mod wait;
 
@@ -33,8 +35,10 @@ use self::fetch::Fetching;
 use self::gather::Gathering;
 use self::joined::Joined;
 use self::pause::Pausing;
+use self::queued::Queued;
 use self::record::RecordVerb;
 use self::refer::Referring;
+use self::serving::Serving;
 use self::speak::Speaking;
 use super::Call;
 use crate::ids::{HttpId, PromptId};
@@ -68,6 +72,10 @@ pub(crate) enum Activity {
     Dialing(Box<Dialing>),
     /// `<Dial><Conference>`.
     Conferring(Box<Conferring>),
+    /// `<Enqueue>`.
+    Queued(Box<Queued>),
+    /// `<Dial><Queue>`.
+    Serving(Box<Serving>),
     /// `<Refer>`.
     Referring(Box<Referring>),
     /// A child that is ready for its parent, or bridged with it.
@@ -181,6 +189,8 @@ macro_rules! each {
             Activity::Recording($state) => $run,
             Activity::Dialing($state) => $run,
             Activity::Conferring($state) => $run,
+            Activity::Queued($state) => $run,
+            Activity::Serving($state) => $run,
             Activity::Referring($state) => $run,
             Activity::Joined($state) => $run,
             Activity::Departing($state) => $run,

@@ -63,6 +63,8 @@ pub(crate) enum Waited {
     On,
     /// No verb is left.
     Exhausted,
+    /// `<Leave>`.
+    Leaves,
     /// It cannot go on.
     Failed(Finding),
 }
@@ -229,6 +231,7 @@ impl WaitScript {
                 }
                 Err(finding) => Waited::Failed(finding.at(position)),
             },
+            Verb::Leave => Waited::Leaves,
             Verb::Broken(finding) => Waited::Failed(finding),
             other => {
                 let message = format!("<{}> is not allowed in a wait document", other.name());

@@ -4,6 +4,7 @@ use roxmltree::Node;
 use shared::{Code, limits};
 
 use super::conference::{self, ConferenceNoun};
+use super::enqueue::{self, QueueNoun};
 use super::noun::{self, Noun};
 use super::record::{self, RecordingLink};
 use super::{Link, Read, broken, link};
@@ -40,6 +41,8 @@ pub struct Dial {
     pub targets: Vec<Noun>,
     /// The room to enter instead.
     pub conference: Option<Box<ConferenceNoun>>,
+    /// The queue to take a call from instead.
+    pub queue: Option<Box<QueueNoun>>,
 }
 
 /// Recording of a `<Dial>`.
@@ -116,7 +119,7 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
 
 pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Dial> {
     let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
-    let (targets, conference) = targets(node, reading)?;
+    let Targets { parties, conference, queue } = targets(node, reading)?;
     Ok(Some(Dial {
         action: link(&attributes, "action", "method"),
         timeout_s: attributes.whole("timeout"),
@@ -128,8 +131,9 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Dial> 
         ring_tone: RingTone::of(attributes.word("ringTone")),
         sequential: attributes.flag("sequential"),
         refer_url: link(&attributes, "referUrl", "referMethod").filter(|link| !link.url.is_empty()),
-        targets,
-        conference: conference.map(Box::new),
+        targets: parties,
+        conference,
+        queue,
     }))
 }
 
@@ -157,12 +161,17 @@ fn dial_record(attributes: &Attributes<'_>) -> Option<DialRecord> {
     })
 }
 
-fn targets(
-    node: Node<'_, '_>,
-    reading: &mut Reading<'_>,
-) -> Result<(Vec<Noun>, Option<ConferenceNoun>), Finding> {
+/// What a `<Dial>` reaches: parties, or one room, or one queue.
+#[derive(Default)]
+struct Targets {
+    parties: Vec<Noun>,
+    conference: Option<Box<ConferenceNoun>>,
+    queue: Option<Box<QueueNoun>>,
+}
+
+fn targets(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Targets, Finding> {
     let mut targets = Vec::new();
-    let mut room = None;
+    let (mut conference, mut queue) = (None, None);
     for child in node.children().filter(Node::is_element) {
         let name = child.tag_name().name();
         match name {
@@ -170,8 +179,13 @@ fn targets(
             "Sip" => targets.push(noun::read_sip(child, reading)?),
             "Client" | "Sim" | "WhatsApp" => targets.push(noun::read_other(child, reading)?),
             // Breaks the verb: no other target can stand in for a room or a queue.
-            "Conference" if room.is_none() => room = Some(conference::read(child, reading)?),
-            "Queue" | "Application" => {
+            "Conference" if conference.is_none() => {
+                conference = Some(Box::new(conference::read(child, reading)?));
+            }
+            "Queue" if queue.is_none() => {
+                queue = Some(Box::new(enqueue::read_noun(child, reading)?));
+            }
+            "Application" => {
                 let message = format!("<Dial><{name}> is not supported by this gateway");
                 return Err(broken(Code::VERB_NOT_SUPPORTED, message, child, reading));
             }
@@ -193,18 +207,20 @@ fn targets(
         );
         targets.truncate(most);
     }
-    if room.is_some() {
-        if !targets.is_empty() {
-            let message = "<Conference> stands alone in a <Dial>: the other targets are left out";
+    if conference.is_some() || queue.is_some() {
+        if !targets.is_empty() || conference.is_some() && queue.is_some() {
+            let message =
+                "a <Conference> or a <Queue> stands alone in a <Dial>: the rest is left out";
             reading.warn(Code::DIAL_MIXED, message, position);
         }
-        return Ok((Vec::new(), room));
+        let queue = queue.filter(|_| conference.is_none());
+        return Ok(Targets { conference, queue, ..Targets::default() });
     }
     if targets.is_empty() {
         // A warning: the verb fails when it runs, and its action reports that.
         reading.warn(Code::NUMBER_FORMAT, "<Dial> has no target: it fails at once", position);
     }
-    Ok((targets, None))
+    Ok(Targets { parties: targets, ..Targets::default() })
 }
 
 #[cfg(test)]
@@ -251,12 +267,8 @@ mod tests {
 
     #[test]
     fn nouns_that_are_not_built_break_the_verb_and_clients_fail_alone() {
-        for noun in ["Queue", "Application"] {
-            let verb = one(&format!("<Dial><{noun}>x</{noun}></Dial>"));
-            assert!(
-                matches!(verb, Verb::Broken(f) if f.code == Code::VERB_NOT_SUPPORTED && f.message.contains(noun))
-            );
-        }
+        let verb = one("<Dial><Application>x</Application></Dial>");
+        assert!(matches!(verb, Verb::Broken(f) if f.code == Code::VERB_NOT_SUPPORTED));
         let dial = dial("<Dial><Client>bob</Client><Sip>sip:a@h</Sip></Dial>");
         assert!(
             matches!(&dial.targets[0].target, Target::Impossible { code: Code::NUMBER_NOT_CALLABLE, to, .. } if to == "client:bob")

@@ -3,6 +3,7 @@
 pub mod conference;
 pub mod dial;
 pub mod echo;
+pub mod enqueue;
 pub mod gather;
 pub mod noun;
 pub mod pause;
@@ -22,6 +23,7 @@ use store::HttpMethod;
 
 pub use dial::Dial;
 pub use echo::Echo;
+pub use enqueue::Enqueue;
 pub use gather::Gather;
 pub use pause::Pause;
 pub use play::Play;
@@ -82,6 +84,10 @@ pub enum Verb {
     Record(Box<Record>),
     /// Calls other parties and bridges the first that answers.
     Dial(Box<Dial>),
+    /// Waits in a queue.
+    Enqueue(Box<Enqueue>),
+    /// Leaves the queue that the call waits in; elsewhere it has no effect.
+    Leave,
     /// Replaces the document.
     Redirect(Redirect),
     /// Transfers the party's phone by REFER.
@@ -114,6 +120,8 @@ impl Verb {
             Self::Gather(_) => "Gather",
             Self::Record(_) => "Record",
             Self::Dial(_) => "Dial",
+            Self::Enqueue(_) => "Enqueue",
+            Self::Leave => "Leave",
             Self::Redirect(_) => "Redirect",
             Self::Refer(_) => "Refer",
             Self::Reject(_) => "Reject",
@@ -134,8 +142,10 @@ impl Verb {
             | Self::Gather(_)
             | Self::Record(_)
             | Self::Dial(_)
+            | Self::Enqueue(_)
             | Self::Refer(_) => true,
             Self::Redirect(_)
+            | Self::Leave
             | Self::Reject(_)
             | Self::Hangup
             | Self::Unsupported { .. }
@@ -162,14 +172,18 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Option<Verb
             record::read(node, reading).map(|record| record.map(Box::new).map(Verb::Record))
         }
         "Dial" => dial::read(node, reading).map(|dial| dial.map(Box::new).map(Verb::Dial)),
+        "Enqueue" => {
+            enqueue::read(node, reading).map(|enqueue| enqueue.map(Box::new).map(Verb::Enqueue))
+        }
+        "Leave" => Ok(Some(Verb::Leave)),
         "Redirect" => redirect::read(node, reading).map(|redirect| redirect.map(Verb::Redirect)),
         "Refer" => refer::read(node, reading).map(|refer| refer.map(Verb::Refer)),
         "Reject" => reject::read(node, reading).map(|reject| reject.map(Verb::Reject)),
         "Hangup" => reject::read_hangup(node, reading).map(Some),
-        "Pay" | "Sms" | "Connect" | "Enqueue" | "Annotate" | "Prompt" => {
+        "Pay" | "Sms" | "Connect" | "Annotate" | "Prompt" => {
             Ok(Some(unsupported(name, false, None)))
         }
-        "Start" | "Stop" | "Leave" => Ok(Some(unsupported_side(node))),
+        "Start" | "Stop" => Ok(Some(unsupported_side(node))),
         unknown => {
             let position = reading.place(node);
             let message = format!("<{}> is not a verb: skipped", brief(unknown));

@@ -90,6 +90,9 @@ impl Call {
         if let Some(noun) = spec.conference.take() {
             return self.enter_conference(now, spec, *noun);
         }
+        if let Some(noun) = spec.queue.take() {
+            return self.serve_queue(now, spec, *noun);
+        }
         // Ringback is media, and only an answered caller has media.
         if !spec.answer_on_bridge {
             self.answer(now);
