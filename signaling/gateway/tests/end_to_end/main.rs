@@ -58,6 +58,7 @@ mod phones;
 mod quiet_core;
 mod registrar;
 mod replaces;
+mod rest_conferences;
 mod rest_in_webhook;
 mod rest_resources;
 mod returning;
