@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -121,8 +121,20 @@ impl Lines {
 }
 
 /// The writing thread. Ignores errors: a closed standard error leaves no place to report them.
+///
+/// It pauses before it waits for the next line. A thread that waits is woken by whoever logs, and a wake-up
+/// costs the signaling thread more than the line; lines of the pause need none.
 fn write_lines(mut out: impl Write, orders: &Receiver<Order>, unwritten: &AtomicU64) {
-    for order in orders {
+    loop {
+        let order = match orders.try_recv() {
+            Ok(order) => order,
+            Err(TryRecvError::Disconnected) => return,
+            Err(TryRecvError::Empty) => {
+                thread::sleep(PAUSE);
+                let Ok(order) = orders.recv() else { return };
+                order
+            }
+        };
         match order {
             Order::Line(line) => drop(out.write_all(&line)),
             Order::Flush(done) => drop(done.try_send(())),
@@ -170,7 +182,7 @@ impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // One byte more than the limit: `bounded` sees that the line is too long.
         let room = (LOG_LINE_BYTES_MAX + 1).saturating_sub(self.bytes.len());
-        self.bytes.extend(bytes.iter().take(room));
+        self.bytes.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         Ok(bytes.len())
     }
 
@@ -200,17 +212,27 @@ fn bounded(bytes: &[u8]) -> Vec<u8> {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let cut = bytes.len() >= LOG_LINE_BYTES_MAX;
     let kept = if cut { bytes.get(..LOG_LINE_BYTES_MAX - CUT.len() - 1) } else { None };
-    let mut line = Vec::with_capacity(bytes.len() + 1);
-    for byte in kept.unwrap_or(bytes) {
-        match byte {
-            0..0x20 | 0x7F => line.extend(byte.escape_ascii()),
-            byte => line.push(*byte),
+    let mut line = Vec::with_capacity(bytes.len() + CUT.len() + 1);
+    for run in kept.unwrap_or(bytes).chunk_by(|a, b| !is_control(a) && !is_control(b)) {
+        match run {
+            [byte] if is_control(byte) => line.extend(byte.escape_ascii()),
+            run => line.extend_from_slice(run),
         }
     }
     line.extend_from_slice(if cut { CUT.as_bytes() } else { b"" });
     line.push(b'\n');
     line
 }
+
+const fn is_control(byte: &u8) -> bool {
+    matches!(byte, 0..0x20 | 0x7F)
+}
+
+/// The most by which the pause delays a line. The queue holds the lines of several.
+const PAUSE: Duration = Duration::from_millis(5);
+const _: () = assert!(
+    LINES_A_SECOND_MAX * PAUSE.as_millis() as u64 * 10 < 1_000 * LOG_LINES_WAITING_MAX as u64
+);
 
 /// Lines per second. Past it: counted, not written.
 const LINES_A_SECOND_MAX: u64 = 1_000;
