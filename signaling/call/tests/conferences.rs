@@ -133,6 +133,17 @@ fn a_hold_has_music_and_an_announcement_comes_in_its_place() {
 }
 
 #[test]
+fn a_member_that_is_held_before_the_begin_waits_on_when_the_hold_is_over() {
+    let (mut story, _) = Story::with("<Dial><Conference>ops</Conference></Dial>");
+    entered(&mut story, true);
+    story.prompt_ready();
+    let silence = tell(&mut story, ConferenceInput::Held(Music::Silence));
+    assert_eq!(silence, ["a: stop play"]);
+    assert_eq!(tell(&mut story, ConferenceInput::Unheld), ["a: load music"]);
+    assert_eq!(tell(&mut story, ConferenceInput::Started), ["a: forget 2"]);
+}
+
+#[test]
 fn a_hang_up_leaves_and_reports_the_action_without_running_it() {
     let (mut story, _) =
         Story::with("<Dial action=\"/d\"><Conference waitUrl=\"\">ops</Conference></Dial>");

@@ -282,9 +282,9 @@ impl Control {
         self.registrations.counts()
     }
 
-    /// Whether a drain is complete: no call is left.
+    /// Whether a drain is complete: no call is left, nor a callback of a conference.
     pub fn is_drained(&self) -> bool {
-        self.draining && self.calls.is_empty()
+        self.draining && self.calls.is_empty() && self.conferences.is_empty()
     }
 
     /// Counters of the SIP side.

@@ -268,9 +268,7 @@ impl Control {
         // An account is closed, never deleted, so the owner of a conference is always there.
         let Some(owner) = self.snapshot.account(account) else { return };
         let auth_token = owner.auth_token.clone();
-        if let Some(live) = self.conferences.get_mut(sid) {
-            live.sent(id, call, kept);
-        }
+        self.conferences.sent(sid, id, call, kept);
         self.push(Effect::Http { call, account, auth_token, request: Box::new(request) });
     }
 
@@ -299,6 +297,10 @@ impl Control {
                 self.warn(now, call, Code::HTTP_RETRIEVAL, sentence);
             }
             Err(failure) => self.warn(now, call, failure.code, failure.sentence),
+        }
+        // The answer may have set cookies anew for a call that is over.
+        if !self.calls.contains_key(&call) {
+            self.push(Effect::CallGone { call });
         }
         self.settle_conference(now, sid);
         None

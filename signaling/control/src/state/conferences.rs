@@ -52,6 +52,8 @@ pub(crate) struct Conferences {
     /// Calls that REST placed for a conference and that have not entered.
     expected: BTreeMap<CallSid, ConferenceSid>,
     taps: BTreeMap<TapId, ConferenceSid>,
+    /// Callbacks that wait for their answers.
+    requests: BTreeMap<HttpId, ConferenceSid>,
     last_room: u32,
     last_request: u32,
 }
@@ -175,14 +177,22 @@ impl Conferences {
 
     /// The conference that waits for the answer to a request, with the request.
     pub fn take_request(&mut self, id: HttpId) -> Option<(ConferenceSid, CallSid, Request)> {
-        if id.0 < FIRST_REQUEST {
-            return None;
-        }
-        let (sid, live) = self.all.iter_mut().find(|(_, live)| {
-            live.under_way.as_ref().is_some_and(|(request, ..)| *request == id)
-        })?;
-        let (_, call, request) = live.under_way.take()?;
-        Some((*sid, call, request))
+        let sid = self.requests.remove(&id)?;
+        let (_, call, request) = self.all.get_mut(&sid)?.under_way.take()?;
+        Some((sid, call, request))
+    }
+
+    /// A callback has left.
+    pub fn sent(&mut self, sid: ConferenceSid, id: HttpId, call: CallSid, request: Request) {
+        let Some(live) = self.all.get_mut(&sid) else { return };
+        debug_assert!(live.under_way.is_none(), "one callback at a time");
+        live.under_way = Some((id, call, request));
+        self.requests.insert(id, sid);
+    }
+
+    /// Whether no conference is left, nor a callback of one.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
     }
 
     /// Drops a name when its conference is completed, and the conference when no callback is left.
@@ -243,11 +253,5 @@ impl LiveConference {
     /// The next callback, when none waits for its answer.
     pub fn next_callback(&mut self) -> Option<(CallSid, HttpKind, Form)> {
         self.under_way.is_none().then(|| self.callbacks.pop_front())?
-    }
-
-    /// A callback has left.
-    pub fn sent(&mut self, id: HttpId, call: CallSid, request: Request) {
-        debug_assert!(self.under_way.is_none(), "one callback at a time");
-        self.under_way = Some((id, call, request));
     }
 }

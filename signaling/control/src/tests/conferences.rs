@@ -50,6 +50,23 @@ fn callbacks_leave_one_after_the_other_in_the_order_of_events() {
 }
 
 #[test]
+fn the_last_callback_is_answered_before_a_drain_is_over_and_leaves_no_cookies() {
+    let mut rig = rig();
+    let verbs = "<Dial><Conference statusCallback=\"/c\" statusCallbackEvent=\"end\" waitUrl=\"\">ops</Conference></Dial>";
+    let call = enter(&mut rig, verbs);
+    rig.ack_last(&Invite::default());
+    rig.tell(Input::Drain);
+    rig.bye_last(&Invite::default());
+    rig.confirm_stops();
+    assert_eq!(rig.control.calls_live(), 0);
+    assert!(!rig.control.is_drained(), "the end of the conference is not reported");
+    rig.effects.clear();
+    rig.answer_webhook("");
+    assert!(rig.control.is_drained());
+    assert!(rig.effects.iter().any(|e| matches!(e, Effect::CallGone { call: of } if *of == call)));
+}
+
+#[test]
 fn rest_mutes_holds_coaches_and_removes() {
     let mut rig = rig();
     let first = enter(&mut rig, OPS);

@@ -35,6 +35,8 @@ pub(crate) struct Conferring {
     conference: Option<ConferenceSid>,
     /// What the party hears beside the room.
     script: Option<(Purpose, WaitScript)>,
+    /// The conference has not begun: the wait document runs, but for a hold.
+    waits: bool,
     /// The music of a hold, while REST holds the member.
     hold: Option<Music>,
     /// When `timeLimit` is over.
@@ -72,6 +74,7 @@ impl Call {
             music,
             conference: None,
             script: None,
+            waits: false,
             hold: None,
             limit_at: Some(now.mono + Duration::from_secs(u64::from(limit_s))),
             recording: None,
@@ -138,6 +141,7 @@ impl Call {
             ConferenceInput::Entered { conference, waits } => {
                 conferring.conference = Some(conference);
                 self.timeline("conference", format_args!("is a member of {conference}"));
+                conferring.waits = waits;
                 let music = conferring.music.clone();
                 if waits && let Err(finding) = conferring.run(self, Purpose::Waiting, &music) {
                     return self.cannot_wait(now, conferring, finding);
@@ -148,6 +152,7 @@ impl Call {
                 return self.conference_over(now, conferring, "failed");
             }
             ConferenceInput::Started => {
+                conferring.waits = false;
                 conferring.stop(self, |purpose| *purpose == Purpose::Waiting)
             }
             ConferenceInput::Waits(music) => {
@@ -159,11 +164,13 @@ impl Call {
             }
             ConferenceInput::Held(music) => {
                 conferring.hold = Some(music);
+                conferring.stop(self, |purpose| *purpose == Purpose::Waiting);
                 conferring.resume(self);
             }
             ConferenceInput::Unheld => {
                 conferring.hold = None;
                 conferring.stop(self, |purpose| *purpose == Purpose::Holding);
+                conferring.resume(self);
             }
             ConferenceInput::Announced(webhook) => conferring.announce(self, webhook),
             ConferenceInput::Left => return self.conference_over(now, conferring, "answered"),
@@ -225,11 +232,18 @@ impl Conferring {
         }
     }
 
-    /// Plays the music of a hold, if the member is on hold.
+    /// Plays what the member hears when nothing else does: the music of its hold, or the wait document.
     fn resume(&mut self, call: &mut Call) {
-        self.stop(call, |_| true);
-        let Some(music) = self.hold.clone() else { return };
-        if let Err(finding) = self.run(call, Purpose::Holding, &music) {
+        // An announcement ends first.
+        if self.script.is_some() {
+            return;
+        }
+        let (purpose, music) = match (&self.hold, self.waits) {
+            (Some(music), _) => (Purpose::Holding, music.clone()),
+            (None, true) => (Purpose::Waiting, self.music.clone()),
+            (None, false) => return,
+        };
+        if let Err(finding) = self.run(call, purpose, &music) {
             call.notify(finding, None);
         }
     }
@@ -285,6 +299,7 @@ impl Conferring {
             music: Music::Silence,
             conference: None,
             script: None,
+            waits: false,
             hold: None,
             limit_at: None,
             recording: None,
