@@ -6,7 +6,7 @@ mod story;
 
 use call::*;
 use shared::media::TapPause;
-use shared::{RecordingSid, limits};
+use shared::{Code, RecordingSid, limits};
 use story::Story;
 
 const SIDE: RecordingSid = RecordingSid(77);
@@ -64,4 +64,61 @@ fn a_call_has_a_limited_number_of_recordings_at_once() {
     assert!(story.record(SIDE).is_empty());
     story.recording_done(1);
     assert_eq!(story.record(SIDE).len(), 2, "one is settled");
+}
+
+// ---- Start and Stop ----
+
+#[test]
+fn a_started_recording_runs_beside_the_verbs_until_its_name_is_stopped() {
+    let (mut story, words) = Story::with(
+        "<Gather timeout=\"5\"/><Start><Recording name=\"a\" recordingStatusCallback=\"/rs\"/></Start>\
+         <Pause length=\"3\"/><Stop><Recording name=\"a\"/></Stop><Pause length=\"1\"/>",
+    );
+    assert_eq!(words, ["a: answer"]);
+    assert_eq!(story.wait(5), ["a: record OutboundAPI"]);
+    let plan = story.recordings.last().unwrap();
+    assert_eq!((plan.channels, plan.track, plan.trim), (2, RecordingTrack::Both, true));
+    assert_eq!(story.wait(3), ["a: stop record"], "the pause was not disturbed");
+    assert_eq!(story.recording_done(3), ["a: recording completed"]);
+    assert_eq!(story.last_request(HttpKind::RecordingCallback).url.wire(None), "http://app/rs");
+    assert!(story.notes.is_empty(), "{:?}", story.notes);
+}
+
+#[test]
+fn a_recording_that_starts_before_the_answer_begins_with_it() {
+    let (mut story, words) = Story::with(
+        "<Start><Recording name=\"a\" channels=\"mono\"/></Start>\
+         <Start><Recording name=\"b\"/></Start><Stop><Recording name=\"b\"/></Stop>\
+         <Pause length=\"2\"/><Say>x</Say>",
+    );
+    assert!(words.is_empty(), "<Start> does not answer: {words:?}");
+    assert_eq!(story.wait(2), ["a: answer", "a: record OutboundAPI", "a: load say x"]);
+    assert_eq!((story.recordings.len(), story.recording().to_string().len()), (1, 34));
+    assert_eq!(story.hangs_up('a')[0], "a: stop record", "it ends with the call");
+}
+
+#[test]
+fn names_are_unique_while_they_run_and_unknown_ones_are_warnings() {
+    let start = "<Start><Recording name=\"a\"/></Start>";
+    let stop = "<Stop><Recording name=\"a\"/></Stop>";
+    let verbs = format!("<Gather timeout=\"1\"/>{start}{start}{stop}{stop}{start}<Pause/>");
+    let (mut story, _) = Story::with(&verbs);
+    let words = story.wait(1);
+    let record = "a: record OutboundAPI";
+    let notified = "a: notify 12200";
+    assert_eq!(words, [record, notified, "a: stop record", notified, record]);
+    let messages: Vec<&str> = story.notes.iter().map(|note| note.message.as_str()).collect();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(messages[0].contains("runs already"), "{messages:?}");
+    assert!(messages[1].contains("nothing is stopped"), "{messages:?}");
+}
+
+#[test]
+fn a_document_starts_no_more_recordings_than_a_call_may_have() {
+    let start = "<Start><Recording/></Start>".repeat(limits::RECORDINGS_A_CALL_MAX + 2);
+    let (mut story, _) = Story::with(&format!("{start}<Say>x</Say>"));
+    assert_eq!(story.recordings.len(), limits::RECORDINGS_A_CALL_MAX);
+    assert!(story.notes.iter().all(|note| note.code == Code::RECORDINGS_CONCURRENT));
+    assert_eq!(story.notes.len(), 2);
+    assert!(story.record(SIDE).is_empty(), "REST counts with them");
 }

@@ -116,6 +116,7 @@ impl Call {
         if self.leg == Leg::Ringing {
             self.effect(CallEffect::Answer);
             self.up(now);
+            self.start_waiting_recordings(now);
         }
     }
 

@@ -16,6 +16,7 @@ mod headers;
 mod leg;
 mod recordings;
 mod script;
+mod side_recordings;
 mod state;
 mod timer;
 mod transfer;
@@ -30,6 +31,7 @@ use self::activity::{Activity, Waits as _};
 use self::exchange::Pending;
 use self::recordings::RecordingState;
 use self::script::Script;
+use self::side_recordings::SideRecording;
 use self::state::{Ending, Facts, Leg, Names};
 use self::timer::Timer;
 use self::transfer::Transferring;
@@ -57,6 +59,8 @@ pub struct Call {
     /// Files of the running document, so that a failed one is reported with its own URL.
     files: BTreeMap<PromptId, WebUrl>,
     recordings: BTreeMap<RecordingSid, RecordingState>,
+    /// Recordings that a document started before the answer: they begin with it.
+    recordings_waiting: Vec<SideRecording>,
     facts: Facts,
     names: Names,
     effects: VecDeque<CallEffect>,
@@ -84,6 +88,7 @@ impl Call {
             requests: BTreeMap::new(),
             files: BTreeMap::new(),
             recordings: BTreeMap::new(),
+            recordings_waiting: Vec::new(),
             facts: Facts::default(),
             names: Names::default(),
             effects: VecDeque::new(),

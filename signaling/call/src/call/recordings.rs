@@ -26,6 +26,8 @@ use crate::webhook::{HttpKind, WebUrl};
 pub(super) struct RecordingState {
     plan: RecordingPlan,
     callback: Option<RecordingCallback>,
+    /// The name that `<Stop>` knows it by.
+    pub name: Option<String>,
     /// When it started.
     pub started: Now,
     ended: Option<Now>,
@@ -43,6 +45,7 @@ impl RecordingState {
         Self {
             plan,
             callback,
+            name: None,
             started: now,
             ended: None,
             paused: None,
@@ -50,6 +53,11 @@ impl RecordingState {
             skipped: Duration::ZERO,
             done: false,
         }
+    }
+
+    /// Whether it takes audio, or will once it is resumed.
+    pub(super) const fn is_running(&self) -> bool {
+        self.ended.is_none()
     }
 
     /// Its length so far, to the nearest second.
@@ -104,7 +112,7 @@ impl Call {
             RecordingChange::Start(settings) => {
                 // Control has answered such a request with an error; it is looked at again because a
                 // recording of a leg without media would fail.
-                if self.leg != Leg::Up || !self.has_room_for_recording() {
+                if self.leg != Leg::Up || !self.has_room_for_recordings(1) {
                     return;
                 }
                 let plan = RecordingPlan {
@@ -123,10 +131,10 @@ impl Call {
         }
     }
 
-    /// Whether the call may have one recording more.
-    pub(super) fn has_room_for_recording(&self) -> bool {
+    /// Whether the call may have this number of recordings more.
+    pub(super) fn has_room_for_recordings(&self, more: usize) -> bool {
         let open = self.recordings.values().filter(|state| !state.done).count();
-        open < limits::RECORDINGS_A_CALL_MAX
+        open + more <= limits::RECORDINGS_A_CALL_MAX
     }
 
     fn pause_recording(&mut self, now: Now, recording: RecordingSid, pause: Option<TapPause>) {

@@ -244,6 +244,14 @@ impl Call {
             Verb::Enqueue(enqueue) => self.enqueue(now, *enqueue, position),
             Verb::Leave => return Flow::Next,
             Verb::Refer(refer) => self.refer_away(now, refer, position),
+            Verb::StartRecording(start) => {
+                self.start_side_recording(now, *start, position);
+                return Flow::Next;
+            }
+            Verb::StopRecording(name) => {
+                self.stop_side_recording(now, &name, position);
+                return Flow::Next;
+            }
             // Without the results of earlier verbs (twiml.md 2.8).
             Verb::Redirect(redirect) => self.follow(now, &redirect.link, Form::new()),
             Verb::Reject(reject) => self.reject(now, reject),

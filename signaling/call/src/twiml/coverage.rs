@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use shared::Code;
 
 use super::verb::{
-    Verb, conference, dial, echo, enqueue, gather, noun, pause, play, record, redirect, refer,
+    Verb, conference, dial, echo, enqueue, gather, noun, pause, play, record, recording, redirect,
+    refer,
 };
 use super::verb::{reject, say, ssml};
 use super::*;
@@ -85,7 +86,7 @@ fn lines() -> impl Iterator<Item = Line> {
 
 /// The attribute tables of this package, by the elements from `<Response>` down.
 fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
-    let own: [(&str, &'static [attribute::Attribute]); 18] = [
+    let own: [(&str, &'static [attribute::Attribute]); 20] = [
         ("<Enqueue>", enqueue::ATTRIBUTES),
         ("<Dial><Queue>", enqueue::NOUN),
         ("<Say>", say::ATTRIBUTES),
@@ -94,6 +95,8 @@ fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
         ("<Echo>", echo::ATTRIBUTES),
         ("<Gather>", gather::ATTRIBUTES),
         ("<Record>", record::ATTRIBUTES),
+        ("<Start><Recording>", recording::START),
+        ("<Stop><Recording>", recording::STOP),
         ("<Dial>", dial::ATTRIBUTES),
         ("<Dial><Conference>", conference::ATTRIBUTES),
         ("<Dial><Number>", noun::NUMBER),
@@ -229,7 +232,8 @@ fn needs(path: &str) -> (&'static [(&'static str, &'static str)], &'static str) 
     match path {
         "<Play>" => (&[], "/a.wav"),
         "<Gather>" => (&[("action", "/g")], ""),
-        "<Record>" => (&[("recordingStatusCallback", "/c")], ""),
+        "<Record>" | "<Start><Recording>" => (&[("recordingStatusCallback", "/c")], ""),
+        "<Stop><Recording>" => (&[("name", "a")], ""),
         "<Dial>" => (
             &[
                 ("action", "/d"),
@@ -295,6 +299,7 @@ const VALUES: &[&str] = &[
     "trim-silence",
     "inbound",
     "outbound",
+    "mono",
     "record-from-ringing",
     "DetectMessageEnd",
     "x-sampa",

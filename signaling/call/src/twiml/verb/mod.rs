@@ -9,6 +9,7 @@ pub mod noun;
 pub mod pause;
 pub mod play;
 pub mod record;
+pub mod recording;
 pub mod redirect;
 pub mod refer;
 pub mod reject;
@@ -28,6 +29,7 @@ pub use gather::Gather;
 pub use pause::Pause;
 pub use play::Play;
 pub use record::Record;
+pub use recording::StartRecording;
 pub use redirect::Redirect;
 pub use refer::Refer;
 pub use reject::Reject;
@@ -88,6 +90,10 @@ pub enum Verb {
     Enqueue(Box<Enqueue>),
     /// Leaves the queue that the call waits in; elsewhere it has no effect.
     Leave,
+    /// Starts a recording beside the verbs.
+    StartRecording(Box<StartRecording>),
+    /// Ends the recording that a `<Start>` gave this name.
+    StopRecording(String),
     /// Replaces the document.
     Redirect(Redirect),
     /// Transfers the party's phone by REFER.
@@ -122,6 +128,8 @@ impl Verb {
             Self::Dial(_) => "Dial",
             Self::Enqueue(_) => "Enqueue",
             Self::Leave => "Leave",
+            Self::StartRecording(_) => "Start",
+            Self::StopRecording(_) => "Stop",
             Self::Redirect(_) => "Redirect",
             Self::Refer(_) => "Refer",
             Self::Reject(_) => "Reject",
@@ -144,7 +152,9 @@ impl Verb {
             | Self::Dial(_)
             | Self::Enqueue(_)
             | Self::Refer(_) => true,
-            Self::Redirect(_)
+            Self::StartRecording(_)
+            | Self::StopRecording(_)
+            | Self::Redirect(_)
             | Self::Leave
             | Self::Reject(_)
             | Self::Hangup
@@ -183,7 +193,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Option<Verb
         "Pay" | "Sms" | "Connect" | "Annotate" | "Prompt" => {
             Ok(Some(unsupported(name, false, None)))
         }
-        "Start" | "Stop" => Ok(Some(unsupported_side(node))),
+        "Start" | "Stop" => read_side(node, reading),
         unknown => {
             let position = reading.place(node);
             let message = format!("<{}> is not a verb: skipped", brief(unknown));
@@ -192,6 +202,17 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Option<Verb
         }
     };
     verb.unwrap_or_else(|finding| Some(Verb::Broken(finding)))
+}
+
+/// Reads a `<Start>` or `<Stop>`, which have one noun.
+fn read_side(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Verb> {
+    let noun = node.first_element_child();
+    let noun = noun.filter(|noun| noun.tag_name().name() == "Recording");
+    match (node.tag_name().name(), noun) {
+        ("Start", Some(noun)) => recording::read_start(noun, reading),
+        ("Stop", Some(noun)) => recording::read_stop(noun, reading),
+        _ => Ok(Some(unsupported_side(node))),
+    }
 }
 
 fn unsupported(element: impl Display, goes_on: bool, callback: Option<SideCallback>) -> Verb {
