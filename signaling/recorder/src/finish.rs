@@ -2,11 +2,12 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 
 use crate::event::{OnEvent, OpenRecording, RecorderEvent, RecordingDone, RecordingOutcome};
-use crate::wav::WavFacts;
+use crate::wav::{MULAW_HEADER_BYTES, SILENCE, WavFacts};
 
 /// A recording whose bytes are all written.
 pub(super) struct Finished {
@@ -14,6 +15,8 @@ pub(super) struct Finished {
     pub(super) unfinished: PathBuf,
     pub(super) path: PathBuf,
     pub(super) plan: OpenRecording,
+    /// Bytes of silence to write behind the header; the rest is in the file.
+    pub(super) silence: u64,
     pub(super) outcome: RecordingOutcome,
     pub(super) facts: WavFacts,
     pub(super) taped_ms: u64,
@@ -32,7 +35,9 @@ pub(super) fn run(files: &Receiver<Finished>, on_event: &OnEvent) {
 fn settle(finished: Finished) -> RecordingDone {
     let settled = match &finished.outcome {
         RecordingOutcome::Completed => {
-            make_durable(&finished.file, &finished.unfinished, &finished.path)
+            // Here, because it may be hours of silence: the recorder thread has frames to take.
+            fill(&finished.file, finished.silence)
+                .and_then(|()| make_durable(&finished.file, &finished.unfinished, &finished.path))
         }
         RecordingOutcome::Absent => fs::remove_file(&finished.unfinished),
         RecordingOutcome::Failed { .. } => Ok(()),
@@ -55,6 +60,17 @@ fn settle(finished: Finished) -> RecordingDone {
         gap_ms: finished.gap_ms,
         peak: finished.peak,
     }
+}
+
+fn fill(file: &File, silence: u64) -> io::Result<()> {
+    let part = [SILENCE; 64 * 1024];
+    let mut at = 0;
+    while at < silence {
+        let count = usize::try_from(silence - at).unwrap_or(part.len()).min(part.len());
+        file.write_all_at(part.get(..count).unwrap_or(&part), MULAW_HEADER_BYTES + at)?;
+        at += count as u64;
+    }
+    Ok(())
 }
 
 /// Syncs the file, renames it and syncs the folder: from then on it survives a power cut.

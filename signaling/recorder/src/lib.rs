@@ -1,7 +1,7 @@
 //! Writes frames from the media cores to WAV files. Shell: one thread, and a helper that syncs.
 //!
-//! A recording is `<root>/<AccountSid>/<RecordingSid>.wav`: 16-bit PCM, 8,000 Hz, one or two
-//! channels. A running recording has the suffix `.part`. Its header is updated about once a second,
+//! A recording is `<root>/<AccountSid>/<RecordingSid>.wav`: mu-law, 8,000 Hz, one or two channels;
+//! [`RecordedAudio`] expands it. A running recording has the suffix `.part`. Its header is updated about once a second,
 //! so that the file can be played after a kill, and [`recover`] finishes it at the next start. At
 //! the end the file is synced, renamed, and its folder synced; only then does the event leave that
 //! lets the row be written. A row therefore never names a file that a crash has lost.
@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+mod audio;
 mod event;
 mod finish;
 mod recording;
@@ -19,10 +20,11 @@ mod recover;
 mod thread;
 mod wav;
 
+pub use audio::RecordedAudio;
 pub use event::{OpenRecording, RecorderEvent, RecordingDone, RecordingOutcome};
 pub use recover::{RecoveredRecording, recover};
 pub use thread::{Recorder, RecorderBusy, RecorderCounts, RecorderMeters, RecorderSettings};
-pub use wav::{HEADER_BYTES, WavFacts, header, inspect};
+pub use wav::{Encoding, HEADER_BYTES, WavFacts, header, inspect};
 
 use std::path::{Path, PathBuf};
 

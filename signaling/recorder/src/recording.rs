@@ -13,10 +13,10 @@ use shared::{Codec, FRAME_SAMPLES, TapFrame, limits};
 
 use crate::event::{OpenRecording, RecordingOutcome};
 use crate::finish::Finished;
-use crate::wav::{self, HEADER_BYTES};
+use crate::wav::{self, Encoding, MULAW_HEADER_BYTES, SILENCE};
 
 /// Bytes buffered before a write: one second of one channel.
-const BUFFER_BYTES: usize = 16_000;
+const BUFFER_BYTES: usize = 8_000;
 /// Most frames in one recording.
 const FRAMES_MAX: u32 = limits::RECORDING_S_MAX * FRAMES_A_SECOND;
 /// A frame holds 20 ms.
@@ -47,6 +47,8 @@ pub(super) struct Recording {
     gap_frames: u32,
     late_frames: u64,
     peak: u16,
+    /// Bytes of silence that the file still lacks: all of a recording that is nothing but silence.
+    silence: u64,
     /// The error that stopped writing; later samples are discarded.
     fault: Option<String>,
 }
@@ -68,7 +70,7 @@ impl Recording {
             fs::create_dir_all(folder)?;
         }
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&unfinished)?;
-        file.write_all_at(&wav::header(u16::from(plan.channels), 0), 0)?;
+        file.write_all_at(&wav::mulaw_header(u16::from(plan.channels), 0), 0)?;
         Ok(Self {
             plan,
             file,
@@ -83,6 +85,7 @@ impl Recording {
             gap_frames: 0,
             late_frames: 0,
             peak: 0,
+            silence: 0,
             fault: None,
         })
     }
@@ -124,7 +127,8 @@ impl Recording {
             let closed = self.close();
             self.keep_fault(closed);
         }
-        let facts = wav::WavFacts::of_data(u16::from(self.plan.channels), self.written);
+        let facts =
+            wav::WavFacts::of_data(Encoding::Mulaw, u16::from(self.plan.channels), self.written);
         let frame_ms = 1_000 / FRAMES_A_SECOND;
         let outcome = match self.fault {
             Some(sentence) => RecordingOutcome::Failed { sentence },
@@ -136,6 +140,7 @@ impl Recording {
             unfinished: self.unfinished,
             path: self.path,
             plan: self.plan,
+            silence: self.silence,
             outcome,
             facts,
             taped_ms: u64::from(taped_frames * frame_ms),
@@ -146,7 +151,7 @@ impl Recording {
     }
 
     fn is_full(&self) -> bool {
-        let bytes = HEADER_BYTES + self.length() + self.frame_bytes();
+        let bytes = MULAW_HEADER_BYTES + self.length() + self.frame_bytes();
         self.next_index >= FRAMES_MAX || bytes > limits::RECORDING_BYTES_MAX
     }
 
@@ -156,39 +161,51 @@ impl Recording {
     }
 
     fn frame_bytes(&self) -> u64 {
-        u64::from(self.plan.channels) * FRAME_SAMPLES as u64 * 2
+        u64::from(self.plan.channels) * FRAME_SAMPLES as u64
     }
 
     /// Appends the samples of a frame; returns their peak.
     fn add(&mut self, frame: &TapFrame) -> u16 {
-        let said = frame.inbound.as_ref().map(|samples| decode(frame.codec, samples));
-        let heard = frame.outbound.as_ref().map(|samples| decode(frame.codec, samples));
-        let silence = [0; FRAME_SAMPLES];
-        let (said, heard) = (said.unwrap_or(silence), heard.unwrap_or(silence));
-        let mut peak = 0;
-        for (said, heard) in said.into_iter().zip(heard) {
-            peak = peak.max(said.unsigned_abs()).max(heard.unsigned_abs());
-            if self.plan.channels == 2 {
-                self.buffer.extend_from_slice(&said.to_le_bytes());
-                self.buffer.extend_from_slice(&heard.to_le_bytes());
-            } else {
-                self.buffer.extend_from_slice(&said.saturating_add(heard).to_le_bytes());
+        let said = frame.inbound.map(|samples| to_mulaw(frame.codec, samples));
+        let heard = frame.outbound.map(|samples| to_mulaw(frame.codec, samples));
+        let silence = [SILENCE; FRAME_SAMPLES];
+        let peak = [&said, &heard].into_iter().flatten().flatten();
+        let peak = peak.map(|code| linear(*code).unsigned_abs()).max().unwrap_or(0);
+        match (said, heard) {
+            // As they came, so that what two channels hold was coded once.
+            (said, heard) if self.plan.channels == 2 => {
+                let said = said.unwrap_or(silence).into_iter();
+                let pairs = said.zip(heard.unwrap_or(silence)).flat_map(<[u8; 2]>::from);
+                self.buffer.extend(pairs);
             }
+            (Some(said), Some(heard)) => {
+                let mixed = said.into_iter().zip(heard).map(|(said, heard)| {
+                    g711::encode(Codec::Pcmu, linear(said).saturating_add(linear(heard)))
+                });
+                self.buffer.extend(mixed);
+            }
+            (one, other) => self.buffer.extend(one.or(other).unwrap_or(silence)),
         }
         peak
     }
 
-    /// Extends the file without writing: unwritten parts of a file read as zeros and take no space.
     fn add_silence(&mut self, frames: u32) {
         if self.is_still_leading() {
             self.leading_frames += frames;
             return;
         }
-        let flushed = self.flush().and_then(|()| {
-            self.written += u64::from(frames) * self.frame_bytes();
-            self.file.set_len(HEADER_BYTES + self.written)
-        });
-        self.keep_fault(flushed);
+        // Written out, in parts of the buffer's size: the bytes of a hole would be the loudest code.
+        let mut left = u64::from(frames) * self.frame_bytes();
+        while left > 0 {
+            let room = BUFFER_BYTES.saturating_sub(self.buffer.len()).max(1);
+            let part = usize::try_from(left).unwrap_or(room).min(room);
+            self.buffer.resize(self.buffer.len() + part, SILENCE);
+            left -= part as u64;
+            if self.buffer.len() >= BUFFER_BYTES {
+                let written = self.flush();
+                self.keep_fault(written);
+            }
+        }
     }
 
     /// Whether everything so far is silence that will be trimmed.
@@ -218,14 +235,14 @@ impl Recording {
             self.buffer.clear();
             return Ok(());
         }
-        self.file.write_all_at(&self.buffer, HEADER_BYTES + self.written)?;
+        self.file.write_all_at(&self.buffer, MULAW_HEADER_BYTES + self.written)?;
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
         self.write_header()
     }
 
     fn write_header(&self) -> io::Result<()> {
-        self.file.write_all_at(&wav::header(u16::from(self.plan.channels), self.written), 0)
+        self.file.write_all_at(&wav::mulaw_header(u16::from(self.plan.channels), self.written), 0)
     }
 
     fn close(&mut self) -> io::Result<()> {
@@ -233,6 +250,7 @@ impl Recording {
             // A recording that holds only silence is kept, untrimmed (twiml.md 2.5).
             self.buffer.clear();
             self.written = u64::from(self.next_index) * self.frame_bytes();
+            self.silence = self.written;
         } else {
             self.flush()?;
             if let Some(sound) = self.last_sound.filter(|_| self.plan.trim) {
@@ -240,7 +258,7 @@ impl Recording {
                 self.written = self.written.min(sound + margin);
             }
         }
-        self.file.set_len(HEADER_BYTES + self.written)?;
+        self.file.set_len(MULAW_HEADER_BYTES + self.written)?;
         self.write_header()
     }
 
@@ -254,6 +272,14 @@ impl Recording {
     }
 }
 
-fn decode(codec: Codec, samples: &[u8; FRAME_SAMPLES]) -> [i16; FRAME_SAMPLES] {
-    samples.map(|code| g711::decode(codec, code))
+/// Mu-law of either codec.
+fn to_mulaw(codec: Codec, samples: [u8; FRAME_SAMPLES]) -> [u8; FRAME_SAMPLES] {
+    match codec {
+        Codec::Pcmu => samples,
+        Codec::Pcma => samples.map(|code| g711::ALAW_TO_MULAW[usize::from(code)]),
+    }
+}
+
+fn linear(mulaw: u8) -> i16 {
+    g711::decode(Codec::Pcmu, mulaw)
 }

@@ -323,7 +323,9 @@ mod tests {
     use shared::{AccountSid, RecordingSid};
 
     use super::*;
-    use crate::{RecordingDone, RecordingOutcome, WavFacts, inspect, path, recover};
+    use crate::{
+        Encoding, RecordedAudio, RecordingDone, RecordingOutcome, WavFacts, inspect, path, recover,
+    };
 
     #[test]
     fn two_channels_hold_what_was_said_and_heard() {
@@ -333,11 +335,25 @@ mod tests {
         bench.send(last(1, 1));
         let done = bench.done();
         assert_eq!(done.outcome, RecordingOutcome::Completed);
-        assert_eq!(done.facts, WavFacts { channels: 2, bytes: 684, duration_ms: 20 });
+        assert_eq!(
+            done.facts,
+            WavFacts { encoding: Encoding::Mulaw, channels: 2, bytes: 378, duration_ms: 20 }
+        );
         let samples = bench.samples(&done);
-        let coded = |sample| g711::decode(Codec::Pcmu, g711::encode(Codec::Pcmu, sample));
         assert_eq!(samples[..4], [coded(1_000), coded(-3_000), coded(1_000), coded(-3_000)]);
         assert_eq!(done.peak, coded(-3_000).unsigned_abs());
+    }
+
+    #[test]
+    fn the_other_codec_is_kept_as_its_nearest_codes() {
+        let mut bench = Bench::start();
+        bench.open(1, 1, false);
+        let alaw = [g711::encode(Codec::Pcma, 5_000); FRAME_SAMPLES];
+        bench.send(TapFrame { codec: Codec::Pcma, inbound: Some(alaw), ..frame(1, 0, None, None) });
+        bench.send(last(1, 1));
+        let done = bench.done();
+        let nearest = g711::decode(Codec::Pcmu, g711::ALAW_TO_MULAW[usize::from(alaw[0])]);
+        assert_eq!(bench.samples(&done), [nearest; FRAME_SAMPLES]);
     }
 
     #[test]
@@ -347,7 +363,7 @@ mod tests {
         bench.send(frame(1, 0, Some(30_000), Some(30_000)));
         bench.send(last(1, 1));
         let done = bench.done();
-        assert_eq!(bench.samples(&done)[..2], [i16::MAX, i16::MAX]);
+        assert_eq!(bench.samples(&done)[..2], [coded(i16::MAX), coded(i16::MAX)]);
     }
 
     #[test]
@@ -459,7 +475,7 @@ mod tests {
         assert!(left.duration_ms >= 2_000, "{left:?}");
         // A cut in the middle of a sample, as a full disk makes it.
         let file = fs::OpenOptions::new().write(true).open(&unfinished).unwrap();
-        file.set_len(left.bytes - 3).unwrap();
+        file.set_len(left.bytes - 1).unwrap();
         let recovered = recover(root.path()).unwrap();
         assert_eq!(recovered.len(), 1);
         let facts = recovered[0].facts.unwrap();
@@ -467,7 +483,7 @@ mod tests {
         let finished = path(root.path(), AccountSid(1), RecordingSid(7));
         assert_eq!(inspect(&finished).unwrap(), Some(facts));
         let bytes = fs::read(finished).unwrap();
-        assert_eq!(bytes[40..44], u32::try_from(bytes.len() - 44).unwrap().to_le_bytes());
+        assert_eq!(bytes[54..58], u32::try_from(bytes.len() - 58).unwrap().to_le_bytes());
         assert_eq!(recover(root.path()).unwrap(), vec![]);
     }
 
@@ -528,10 +544,10 @@ mod tests {
         }
 
         fn samples(&self, done: &RecordingDone) -> Vec<i16> {
-            let bytes = fs::read(path(self.root.path(), done.account, done.recording)).unwrap();
-            assert_eq!(bytes.len() as u64, done.facts.bytes);
-            let pairs = bytes[44..].chunks_exact(2);
-            pairs.map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+            let path = path(self.root.path(), done.account, done.recording);
+            assert_eq!(fs::metadata(&path).unwrap().len(), done.facts.bytes);
+            let audio = RecordedAudio::open(&path, true).unwrap().unwrap();
+            audio.read(0, audio.length() as usize).unwrap()
         }
 
         fn files(&self) -> usize {
@@ -559,6 +575,11 @@ mod tests {
             outbound: heard.map(track),
             last: false,
         }
+    }
+
+    /// A sample as mu-law has it.
+    fn coded(sample: i16) -> i16 {
+        g711::decode(Codec::Pcmu, g711::encode(Codec::Pcmu, sample))
     }
 
     fn last(tap: u64, index: u32) -> TapFrame {

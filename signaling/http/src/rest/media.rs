@@ -1,9 +1,8 @@
-//! The audio of a recording, streamed from its file: whole or a range, in two channels or mixed into one.
+//! The audio of a recording, streamed from its file as 16-bit PCM: whole or a range, in two channels or
+//! mixed into one.
 //! Shell.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,7 +12,7 @@ use api::Permit;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Frame};
-use recorder::{HEADER_BYTES, header as wav_header, inspect};
+use recorder::{HEADER_BYTES, RecordedAudio, header as wav_header};
 use tokio::sync::mpsc;
 
 use crate::body::Body;
@@ -103,30 +102,22 @@ fn parse_range(text: &str, whole: u64) -> Wanted {
     if part.0 >= whole { Wanted::Nothing } else { Wanted::Part(part.0, part.1) }
 }
 
-/// The file of a recording, with the format in which it is sent.
-struct Audio {
-    file: File,
-    /// Bytes of samples in the file.
-    data: u64,
-    /// Whether two channels are mixed into one.
-    mixed: bool,
-    channels: u16,
-}
+/// A recording as it is sent: 16-bit PCM, whatever its file keeps.
+struct Audio(RecordedAudio);
 
 impl Audio {
     fn open(path: &std::path::Path, two_channels: bool) -> io::Result<Option<Self>> {
-        let Some(facts) = inspect(path)? else { return Ok(None) };
-        let file = File::open(path)?;
-        let data = facts.bytes.saturating_sub(HEADER_BYTES) / 4 * 4;
-        let mixed = facts.channels == 2 && !two_channels;
-        let data =
-            if facts.channels == 2 { data } else { facts.bytes.saturating_sub(HEADER_BYTES) };
-        Ok(Some(Self { file, data, mixed, channels: facts.channels }))
+        Ok(RecordedAudio::open(path, two_channels)?.map(Self))
+    }
+
+    /// Bytes of one sample of each channel.
+    fn block(&self) -> u64 {
+        u64::from(self.0.channels()) * 2
     }
 
     /// Bytes of samples as sent.
     fn sent_data(&self) -> u64 {
-        if self.mixed { self.data / 2 } else { self.data }
+        self.0.length() * self.block()
     }
 
     fn bytes(&self) -> u64 {
@@ -136,8 +127,7 @@ impl Audio {
     /// Reads `count` bytes from `first` on and passes them to `take`. Ends early when `take` returns that
     /// the client is gone.
     fn send(&self, first: u64, count: u64, mut take: impl FnMut(io::Result<Bytes>) -> bool) {
-        let channels = if self.mixed { 1 } else { self.channels };
-        let head = wav_header(channels, self.sent_data());
+        let head = wav_header(self.0.channels(), self.sent_data());
         let (mut at, end) = (first, first + count);
         while at < end {
             let chunk = if at < HEADER_BYTES {
@@ -165,29 +155,14 @@ impl Audio {
 
     /// Up to `count` bytes of the sent samples, from `at` on.
     fn samples(&self, at: u64, count: u64) -> io::Result<Vec<u8>> {
-        if !self.mixed {
-            let mut bytes = vec![0; usize::try_from(count).unwrap_or(0)];
-            self.file.read_exact_at(&mut bytes, HEADER_BYTES + at)?;
-            return Ok(bytes);
-        }
-        // Reads complete sample pairs around the range, then cuts to the range.
-        let (from, to) = (at / 2, (at + count).div_ceil(2));
-        let mut pairs = vec![0; usize::try_from((to - from) * 4).unwrap_or(0)];
-        self.file.read_exact_at(&mut pairs, HEADER_BYTES + from * 4)?;
-        let mixed: Vec<u8> = pairs.chunks_exact(4).flat_map(mix).collect();
-        let skip = usize::try_from(at - from * 2).unwrap_or(0);
-        let count = usize::try_from(count).unwrap_or(0);
-        Ok(mixed.into_iter().skip(skip).take(count).collect())
+        // Reads complete samples around the range, then cuts to the range.
+        let block = self.block();
+        let (from, to) = (at / block, (at + count).div_ceil(block));
+        let samples = self.0.read(from, usize::try_from(to - from).unwrap_or(0))?;
+        let bytes = samples.into_iter().flat_map(i16::to_le_bytes);
+        let skip = usize::try_from(at - from * block).unwrap_or(0);
+        Ok(bytes.skip(skip).take(usize::try_from(count).unwrap_or(0)).collect())
     }
-}
-
-/// Mixes both parties into one sample, as the recorder does.
-fn mix(pair: &[u8]) -> [u8; 2] {
-    let sample = |at: usize| {
-        let bytes = pair.get(at..at + 2).and_then(|bytes| bytes.try_into().ok());
-        bytes.map_or(0, i16::from_le_bytes)
-    };
-    sample(0).saturating_add(sample(2)).to_le_bytes()
 }
 
 /// A body whose bytes come from another thread.
