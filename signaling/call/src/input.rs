@@ -305,6 +305,17 @@ pub enum RecordingOutcome {
     },
 }
 
+impl RecordingOutcome {
+    /// Error code of the API that callback and resource show; `None` where there is a file.
+    pub const fn code(&self) -> Option<Code> {
+        match self {
+            Self::Completed { .. } => None,
+            Self::Absent => Some(Code::RECORDING_TOO_SHORT),
+            Self::Failed { .. } => Some(Code::INTERNAL),
+        }
+    }
+}
+
 /// From a child to its parent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChildEvent {

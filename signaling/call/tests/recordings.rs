@@ -122,3 +122,34 @@ fn a_document_starts_no_more_recordings_than_a_call_may_have() {
     assert_eq!(story.notes.len(), 2);
     assert!(story.record(SIDE).is_empty(), "REST counts with them");
 }
+
+// ---- Ends without a file ----
+
+#[test]
+fn a_recording_without_a_file_is_told_with_its_code() {
+    let failed = RecordingOutcome::Failed { sentence: "the disk is full".to_owned() };
+    for (events, outcome, status, code) in [
+        ("absent", RecordingOutcome::Absent, Some("absent"), "16101"),
+        ("completed", RecordingOutcome::Absent, None, ""),
+        ("completed", failed.clone(), Some("failed"), "12400"),
+        ("absent", failed.clone(), Some("failed"), "12400"),
+        ("in-progress", failed, None, ""),
+    ] {
+        let verbs = format!(
+            "<Record playBeep=\"false\" recordingStatusCallback=\"/rs\" \
+             recordingStatusCallbackEvent=\"{events}\"/>"
+        );
+        let (mut story, _) = Story::with(&verbs);
+        let recording = story.recording();
+        story.recording_ended(RecordingEnd::Silence);
+        let is_failure = matches!(outcome, RecordingOutcome::Failed { .. });
+        let words = story.tell('a', CallInput::RecordingDone { recording, outcome });
+        let notified = is_failure.then(|| "a: notify 12400".to_owned());
+        let told = status.map(|status| format!("a: recording {status}"));
+        let wanted: Vec<String> = notified.into_iter().chain(told).collect();
+        assert_eq!(words, wanted, "{events}");
+        if status.is_some() {
+            assert_eq!(story.callback_param("ErrorCode").as_deref(), Some(code), "{events}");
+        }
+    }
+}

@@ -160,6 +160,8 @@ pub struct RecordingFile {
     pub bytes: u64,
     /// Whether there was no audio at all.
     pub empty: bool,
+    /// Milliseconds of audio that were lost on the way to the file, which has silence in their place.
+    pub missing_ms: u64,
 }
 
 /// A recording that has no file.

@@ -10,7 +10,7 @@ use shared::ids::sid_bits;
 use shared::{AccountSid, CallSid, Code, NotificationSid, RecordingSid, Refusal, ids::Origin};
 use store::{
     CallRecord, ConferenceRecord, HttpExchange, HttpMessages, NotificationLevel,
-    NotificationRecord, RecordingRecord, RecordingSource, RecordingStatus,
+    NotificationRecord, RecordingRecord, RecordingSource, RecordingStatus, RecordingTrack,
 };
 
 use crate::input::{RecordingFailure, RecordingFile};
@@ -241,6 +241,11 @@ pub(crate) fn recording(entry: &LiveCall, recording: &Recording) -> RecordingRec
         error_code: None,
         created_ms: unix_ms,
         updated_ms: recording.updated_ms,
+        track: match recording.plan.track {
+            call::RecordingTrack::Inbound => RecordingTrack::Inbound,
+            call::RecordingTrack::Outbound => RecordingTrack::Outbound,
+            call::RecordingTrack::Both => RecordingTrack::Both,
+        },
     }
 }
 
@@ -260,6 +265,7 @@ pub(crate) fn recording_settled(
         record.duration_s = Some(*duration_s);
     }
     record.bytes = bytes;
+    record.error_code = outcome.code();
     record.updated_ms = unix_ms;
     record
 }

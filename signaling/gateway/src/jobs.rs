@@ -216,6 +216,7 @@ pub fn recorded(event: RecorderEvent) -> Option<Message> {
                 duration_ms: done.facts.duration_ms,
                 bytes: done.facts.bytes,
                 empty: done.outcome == RecordingOutcome::Absent,
+                missing_ms: done.gap_ms,
             };
             let result = match done.outcome {
                 RecordingOutcome::Completed | RecordingOutcome::Absent => Ok(file),

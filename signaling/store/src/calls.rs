@@ -331,7 +331,7 @@ pub struct RecordCall {
 }
 
 /// Direction of the audio that a recording holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum RecordingTrack {
     /// Audio received by the gateway.
     Inbound,
@@ -340,6 +340,25 @@ pub enum RecordingTrack {
     /// What both parties say.
     #[default]
     Both,
+}
+
+impl RecordingTrack {
+    /// Every track.
+    pub const ALL: [Self; 3] = [Self::Inbound, Self::Outbound, Self::Both];
+
+    /// The contract's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+            Self::Both => "both",
+        }
+    }
+
+    /// Reads the contract's word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|track| track.name() == name)
+    }
 }
 
 /// Set of events that a recording's status callback reports.

@@ -2,6 +2,7 @@
 
 use shared::{AccountSid, CallSid, Code, ConferenceSid, NotificationSid, RecordingSid};
 
+use crate::calls::RecordingTrack;
 use crate::domain::HttpMethod;
 use crate::filter::{Filter, Test, Until};
 use crate::parameter::Form;
@@ -40,6 +41,10 @@ record! {
         created_ms: i64 => [Column::fixed("created_ms")],
         /// Last change, in milliseconds since 1970.
         updated_ms: i64 => [Column::changing("updated_ms")],
+        // Journals of older versions have rows without it.
+        /// The directions of audio that it holds.
+        #[serde(default)]
+        track: RecordingTrack => [Column::fixed("track")],
     }
     kept in "recordings"
 }

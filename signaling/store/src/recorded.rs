@@ -92,7 +92,7 @@ pub(crate) use record;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calls::{CallDirection, CallRecord, CallStatus};
+    use crate::calls::{CallDirection, CallRecord, CallStatus, RecordingTrack};
     use crate::conferences::{ConferenceEnd, ConferenceRecord, ConferenceStatus};
     use crate::record::{NotificationLevel, NotificationRecord, RecordingRecord};
     use crate::record::{RecordingSource, RecordingStatus};
@@ -143,6 +143,7 @@ mod tests {
             error_code: None,
             created_ms: 1,
             updated_ms: 1,
+            track: RecordingTrack::Both,
         };
         let conference = ConferenceRecord {
             sid: ConferenceSid(1),

@@ -62,6 +62,7 @@ stored_words!(
     crate::account::AccountStatus,
     crate::calls::CallDirection,
     crate::calls::CallStatus,
+    crate::calls::RecordingTrack,
     crate::conferences::ConferenceEnd,
     crate::conferences::ConferenceStatus,
     crate::domain::HttpMethod,

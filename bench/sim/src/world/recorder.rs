@@ -46,6 +46,11 @@ impl Recorder {
         let frames = *frames;
         self.open.remove(&frame.tap);
         let bytes = frames * FRAME_BYTES + HEADER_BYTES;
-        Ok(Some(RecordingFile { duration_ms: frames * 20, bytes, empty: frames == 0 }))
+        Ok(Some(RecordingFile {
+            duration_ms: frames * 20,
+            bytes,
+            empty: frames == 0,
+            missing_ms: 0,
+        }))
     }
 }

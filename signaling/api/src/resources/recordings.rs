@@ -176,10 +176,10 @@ pub(crate) fn json(row: &RecordingRecord, base: &str) -> Value {
     })
 }
 
-/// A recording below its call, where the contract adds the track; null, as it is not kept.
+/// A recording below its call, where the contract adds the track.
 pub(crate) fn json_of_call(row: &RecordingRecord, base: &str) -> Value {
     let mut json = json(row, base);
-    json["track"] = Value::Null;
+    json["track"] = row.track.name().into();
     json
 }
 

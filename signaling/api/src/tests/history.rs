@@ -51,7 +51,10 @@ fn a_recording_is_metadata_and_audio_under_one_path() {
 
     let of_call = account_path(&format!("/Calls/{}/Recordings.json", mono.call));
     let listed = house.get(&of_call).body["recordings"].clone();
-    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["track"]), (2, &Value::Null));
+    assert_eq!(
+        (listed.as_array().unwrap().len(), &listed[0]["track"]),
+        (2, &Value::from("inbound"))
+    );
     assert_eq!(house.post(&account_path("/Recordings.json"), "").code(), 20004);
     let current = account_path(&format!("/Calls/{}/Recordings/Twilio.CURRENT.json", mono.call));
     let step = house.step(Method::Post, &current, "Status=paused");

@@ -266,5 +266,6 @@ fn recording(status: RecordingStatus, channels: u8) -> RecordingRecord {
         error_code: None,
         created_ms: T0,
         updated_ms: T0,
+        track: store::RecordingTrack::Inbound,
     }
 }

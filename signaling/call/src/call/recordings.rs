@@ -192,7 +192,8 @@ impl Call {
         let state = RecordingState::new(now, plan, callback);
         self.timeline("recording", format_args!("{recording} started"));
         self.effect(CallEffect::StartRecording(plan));
-        self.recording_event(&state, RecordingEvent::InProgress, "in-progress", None);
+        let events = [RecordingEvent::InProgress];
+        self.recording_event(&state, &events, "in-progress", None, None);
         self.recordings.insert(recording, state);
     }
 
@@ -233,25 +234,25 @@ impl Call {
         // Out of the map while its event is sent, which changes the call.
         let Some(mut state) = self.recordings.remove(&recording) else { return };
         state.done = true;
+        let code = outcome.code();
         match outcome {
             // The length of the file, which may be shorter than the time recorded: silence may be
             // cut.
             RecordingOutcome::Completed { duration_s } => {
-                self.recording_event(
-                    &state,
-                    RecordingEvent::Completed,
-                    "completed",
-                    Some(*duration_s),
-                );
+                let events = [RecordingEvent::Completed];
+                self.recording_event(&state, &events, "completed", Some(*duration_s), code);
             }
             RecordingOutcome::Absent => {
-                self.recording_event(&state, RecordingEvent::Absent, "absent", None);
+                self.recording_event(&state, &[RecordingEvent::Absent], "absent", None, code);
             }
-            // There is no event for a failure. Who waits for the file has subscribed to
-            // `completed`.
+            // There is no event for a failure: it goes to all who wait for a file or for the word that
+            // there is none.
             RecordingOutcome::Failed { sentence } => {
-                self.timeline("error", format_args!("{recording} failed: {sentence}"));
-                self.recording_event(&state, RecordingEvent::Completed, "failed", None);
+                let message = format!("{recording} failed: {sentence}");
+                self.timeline("error", &message);
+                self.notify(Finding::error(Code::INTERNAL, message), None);
+                let events = [RecordingEvent::Completed, RecordingEvent::Absent];
+                self.recording_event(&state, &events, "failed", None, code);
             }
         }
         self.recordings.insert(recording, state);
@@ -260,19 +261,20 @@ impl Call {
     fn recording_event(
         &mut self,
         state: &RecordingState,
-        event: RecordingEvent,
+        events: &[RecordingEvent],
         status: &str,
         duration_s: Option<u32>,
+        code: Option<Code>,
     ) {
         let Some(callback) = &state.callback else { return };
-        if !callback.events.contains(&event) {
+        if !callback.events.iter().any(|event| events.contains(event)) {
             return;
         }
         let plan = &state.plan;
         let mut form = Form::new();
         form.push("AccountSid", self.setup.account);
-        // A recording belongs to the call whose verb made it: with `<Dial record>` that is the parent.
-        form.push("CallSid", self.setup.sid);
+        // A recording belongs to the parent, whichever of its calls it holds (webhooks.md 5.6).
+        form.push("CallSid", self.setup.parent.unwrap_or(self.setup.sid));
         form.push("RecordingSid", plan.recording);
         self.push_recording_url(plan.recording, &mut form);
         form.push("RecordingStatus", status);
@@ -283,7 +285,7 @@ impl Call {
         form.push("RecordingStartTime", rfc2822(state.started.unix_ms));
         form.push("RecordingSource", plan.source.as_str());
         form.push("RecordingTrack", plan.track.as_str());
-        form.push("ErrorCode", "0");
+        form.push("ErrorCode", code.map_or(0, Code::number));
         let webhook = &callback.webhook;
         self.callback(
             HttpKind::RecordingCallback,

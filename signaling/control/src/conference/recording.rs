@@ -43,6 +43,7 @@ impl Control {
             error_code: None,
             created_ms: now.unix_ms,
             updated_ms: now.unix_ms,
+            track: store::RecordingTrack::Both,
         };
         let account = row.account;
         let (status, start_ms) = ("in-progress", now.unix_ms);
@@ -185,7 +186,7 @@ impl Control {
             return;
         }
         let row = live.recording.as_ref().map(|recording| &recording.row).or(live.settled.as_ref());
-        let Some(recording) = row.map(|row| row.sid) else { return };
+        let Some((recording, code)) = row.map(|row| (row.sid, row.error_code)) else { return };
         let mut form = parameters(&live.machine, &base, recording);
         form.push("RecordingStatus", status);
         if let Some(duration_s) = duration_s {
@@ -195,7 +196,7 @@ impl Control {
         form.push("RecordingStartTime", call::date::rfc2822(start_ms));
         form.push("RecordingSource", "Conference");
         form.push("RecordingTrack", "both");
-        form.push("ErrorCode", "0");
+        form.push("ErrorCode", code.map_or(0, shared::Code::number));
         live.queue_callback(call, HttpKind::RecordingCallback, form);
     }
 }

@@ -15,6 +15,7 @@ use crate::effect::{Effect, RecordingOrder};
 use crate::input::{RecordingFailure, RecordingFile};
 use crate::records;
 use crate::state::leg::Recording;
+use crate::state::timeline::Kind;
 
 impl Control {
     pub(crate) fn start_recording(&mut self, now: Now, sid: CallSid, plan: RecordingPlan) {
@@ -123,12 +124,18 @@ impl Control {
         self.links.remove_tap(tap);
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         let Some(begun) = entry.recordings.get(&recording) else { return };
+        let missing_ms = result.as_ref().map_or(0, |file| file.missing_ms);
         let (outcome, bytes) = records::recording_outcome(result);
         let record = records::recording(entry, begun);
         // The row is made anew from the plan, so no copy of it waits in memory for the length of
         // the recording.
         let record = records::recording_settled(record, &outcome, bytes, now.unix_ms);
         self.commit(None, Change::PutRecording(record.into()));
+        if missing_ms > 0 {
+            // Silence in the file that nobody kept: without this line it would pass for the party's.
+            let text = format_args!("{recording} lacks {missing_ms} ms: lost before the file");
+            self.note(now, sid, Kind::Media, text);
+        }
         self.entry_mut(sid, |entry| {
             entry.recordings.remove(&recording);
         });

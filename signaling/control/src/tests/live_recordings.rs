@@ -58,6 +58,8 @@ fn several_recordings_run_at_once_and_the_current_one_must_be_unique() {
     assert_eq!(start(&mut rig, call), Err(Code::CALL_STATE));
     finish(&mut rig);
     assert_eq!(rig.control.calls_live(), 0, "every recording is settled");
+    let timeline = rig.timelines.last().expect("it is written");
+    assert_eq!(timeline.matches("lacks 60 ms").count(), RECORDINGS_A_CALL_MAX, "{timeline}");
 }
 
 #[test]

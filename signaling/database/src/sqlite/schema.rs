@@ -323,4 +323,9 @@ CREATE TABLE queues (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX queues_by_account ON queues(account, sid);
 ",
+    // `<Record>` alone recorded a single track by default, and a row did not say which.
+    "
+ALTER TABLE recordings ADD COLUMN track TEXT NOT NULL DEFAULT 'both';
+UPDATE recordings SET track = 'inbound' WHERE source = 'RecordVerb';
+",
 ];

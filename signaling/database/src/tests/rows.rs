@@ -104,6 +104,7 @@ pub(crate) fn recording(number: u64, status: RecordingStatus) -> RecordingRecord
         error_code: None,
         created_ms: T0,
         updated_ms: T0,
+        track: store::RecordingTrack::Inbound,
     }
 }
 

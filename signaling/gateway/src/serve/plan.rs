@@ -176,6 +176,7 @@ fn recover_recordings(data: &DataDir, opened: &mut Opened) {
             Some(_) => RecordingStatus::Completed,
             None => RecordingStatus::Absent,
         };
+        record.error_code = facts.is_none().then_some(shared::Code::RECORDING_TOO_SHORT);
         changes.push(Change::PutRecording(Arc::new(record)));
     }
     if !changes.is_empty() {

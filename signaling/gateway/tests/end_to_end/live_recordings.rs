@@ -177,3 +177,38 @@ fn a_bridge_of_two_phones_is_recorded_with_each_in_a_channel_of_its_own() {
     });
     callee.finish().expect_success();
 }
+
+#[test]
+fn a_document_starts_a_recording_that_begins_with_the_answer_and_stops_it_by_name() {
+    let application = Application::start(|asked| match asked.path.as_str() {
+        "/voice" => Answer::twiml(
+            "<Start><Recording name=\"call\" track=\"inbound\" trim=\"do-not-trim\" \
+             recordingStatusCallback=\"/recording\" recordingStatusCallbackEvent=\"in-progress completed\"/>\
+             </Start><Gather timeout=\"3\"/><Stop><Recording name=\"call\"/></Stop><Pause length=\"2\"/>",
+        ),
+        _ => Answer::twiml(""),
+    });
+    let gateway = Gateway::start("");
+    let domain = gateway.domain("desk", &[("VoiceUrl", &application.url("/voice"))]);
+    gateway.allow_address(&domain, "127.0.0.1");
+    let party = Party::new();
+    let scenario = sipp::invite("") + &sipp::answered() + &sipp::hung_up();
+    let call = Sipp::caller(&scenario, party.port()).start(gateway.sip_udp);
+    let (_, to) = party.receive().expect("the call is up");
+    second(&mut Stream::new(7), &party, to, 0x10);
+    call.finish().expect_success();
+    let told = application
+        .wait_for("the file", |asked| asked.parameter("RecordingStatus") == Some("completed"));
+    assert_eq!(told.parameter("RecordingTrack"), Some("inbound"));
+    assert_eq!(told.parameter("RecordingChannels"), Some("1"));
+    let (sid, recording) = (told.parameter("CallSid"), told.parameter("RecordingSid"));
+    let (sid, recording) = (sid.expect("a SID"), recording.expect("a SID"));
+    let heard = audio(&gateway, recording, "");
+    assert!(count(&heard, 0x10) >= 7_000, "{} samples of the caller", count(&heard, 0x10));
+    assert!((2 * 8_000..4 * 8_000).contains(&heard.len()), "{} samples of 3 s", heard.len());
+    let body = format!(
+        "row = client.calls('{sid}').recordings('{recording}').fetch()\n\
+         print(row.status, row.track, row.source, row.error_code)"
+    );
+    assert_eq!(sdk::python(&gateway, &body).trim(), "completed inbound OutboundAPI None");
+}
