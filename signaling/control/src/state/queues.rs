@@ -173,6 +173,13 @@ impl Queues {
         }
     }
 
+    /// Whether no call is here in any way.
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        let places = [self.lines.len(), self.of_call.len(), self.taken.len(), self.making.len()];
+        places.iter().all(|count| *count == 0)
+    }
+
     fn drop_if_empty(&mut self, queue: QueueSid) {
         // The numbers of entries start again with an empty queue: no page of a list goes on after it.
         let is_empty = |line: &Line| line.waiting.is_empty() && line.servers.is_empty();

@@ -8,6 +8,7 @@ mod explain;
 mod hops;
 mod invariants;
 mod live_recordings;
+mod meetings;
 mod outbound;
 mod overload;
 mod queues;
