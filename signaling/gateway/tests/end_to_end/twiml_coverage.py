@@ -1,6 +1,7 @@
 # Every element and attribute that the Python SDK's TwiML builder can write, compared with
 # signaling/contract/coverage.tsv (its path is the argument). Prints what that file lacks.
 import inspect
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
@@ -43,6 +44,8 @@ known = {}
 for line in open(sys.argv[1], encoding='utf-8'):
     if line.startswith('<'):
         place, names = line.split('\t')[:2]
+        # A tag may carry the values that its state is about.
+        place = re.sub(r' [^>]*', '', place)
         known.setdefault(place, set()).update(names.split())
 for path, attributes in sorted(found.items()):
     parts = [part + '>' for part in path.split('>')[:-1]]

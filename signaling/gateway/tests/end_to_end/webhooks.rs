@@ -52,7 +52,7 @@ fn failure(name: &str) -> (Answer, &'static str) {
         "scheme" => (Answer::twiml("<Redirect>ftp://127.0.0.1/</Redirect>"), "11100"),
         "refused" => (Answer::twiml("<Redirect>http://127.0.0.1:1/</Redirect>"), "11202"),
         "unbuilt" => (Answer::twiml("<Pay/>"), "13750"),
-        "noun" => (Answer::twiml("<Dial><Conference>x</Conference></Dial>"), "13750"),
+        "router" => (Answer::twiml("<Enqueue workflowSid=\"WW1\"/>"), "13750"),
         _ => unreachable!("{name} is no case"),
     }
 }
@@ -69,7 +69,7 @@ fn every_failure_of_an_application_goes_to_its_fallback_with_its_code() {
     desk(&gateway, &[("VoiceUrl", &voice), ("VoiceFallbackUrl", &fallback)]);
     let cases = [
         "500", "404", "type", "empty", "broken", "dtd", "root", "large", "loop", "nowhere",
-        "scheme", "refused", "unbuilt", "noun",
+        "scheme", "refused", "unbuilt", "router",
     ];
     for case in cases {
         call(&gateway, &format!("X-Case: {case}\n"), &sipp::refused(486));
