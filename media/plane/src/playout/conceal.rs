@@ -1,13 +1,13 @@
 //! Concealment of lost samples, in the manner of ITU-T G.711 Appendix I. Sans-IO.
 //!
-//! A loss is filled with the last pitch period of what was heard, repeated, and after 10 and 20 ms with two and
-//! three of them, because a single period that goes on sounds like a tone. The seam of the repetition is smoothed
-//! over a quarter of a period. The level stays for 10 ms and then falls; Appendix I is silent after 60 ms, but
-//! bursts are longer than that and a slower fall is rated better.
+//! A loss is filled with the last pitch period of what was heard, repeated. The seam of the repetition is smoothed
+//! over a quarter of a period. The level stays for 10 ms and then falls.
 //!
-//! Appendix I delays all audio by 3.75 ms, so that it can smooth the beginning of a loss as well. Here the
-//! beginning is smoothed with the mirrored end of the past, which needs no delay. Where samples arrive again, both
-//! signals are faded into each other.
+//! Three things differ from Appendix I; `bench/load/concealment.py` rates each of them better. Appendix I delays all
+//! audio by 3.75 ms to smooth the beginning of a loss: here the step between the past and its repetition is taken
+//! out and fades away over a quarter of a period, which needs no delay. It repeats two and three periods after 10
+//! and 20 ms: here it stays at one. And it is silent after 60 ms, and fades longer into what arrives the longer the
+//! loss was: here the level falls over 100 ms, and a quarter of a period suffices.
 
 use shared::{Codec, FRAME_SAMPLES};
 
@@ -16,30 +16,25 @@ use crate::g711;
 /// The state of one loss.
 #[derive(Clone, Debug)]
 pub(crate) struct Concealer {
-    /// Samples before the loss, the newest last.
-    past: [i16; PAST_SAMPLES],
-    /// Pitch period of the past, in samples.
+    /// The pitch period that is repeated, and the place in it of the next sample.
+    wave: [i16; PERIOD_MAX],
     period: usize,
-    /// Samples that are repeated: one, two or three periods.
-    cycle: usize,
-    /// Place in them of the next sample.
     at: usize,
-    /// Place before the number of periods changed, while the change is smoothed.
-    before: Option<(usize, usize)>,
+    /// The step from the past to its repetition.
+    step: i32,
     /// Samples of this loss so far; 0 where nothing is lost.
     lost: usize,
-    /// While it is faded into what arrived: samples of that so far, and of the whole.
-    fading: Option<(usize, usize)>,
+    /// Samples so far of its fading into what arrived.
+    fading: usize,
 }
 
-/// Samples of the past that are kept: three periods, and the quarter that smooths their seam.
-pub(crate) const PAST_SAMPLES: usize = 3 * PERIOD_MAX + PERIOD_MAX / 4;
+/// Samples of the past that a loss begins with: those that are compared, at the longest period.
+pub(crate) const PAST_SAMPLES: usize = COMPARED + PERIOD_MAX;
 /// Pitch periods that are looked for: 200 down to 67 Hz.
 const PERIOD_MIN: usize = 40;
 pub(crate) const PERIOD_MAX: usize = 120;
 /// Samples that are compared at each period.
 const COMPARED: usize = 160;
-/// Samples of a loss after which one more period is repeated.
 const TEN_MS: usize = 80;
 /// The level falls from here.
 const FADE_FROM: usize = TEN_MS;
@@ -50,15 +45,8 @@ pub(crate) const SILENT_AFTER: usize = FADE_FROM + FADE_SAMPLES;
 
 impl Concealer {
     pub const fn new() -> Self {
-        Self {
-            past: [0; PAST_SAMPLES],
-            period: PERIOD_MIN,
-            cycle: PERIOD_MIN,
-            at: 0,
-            before: None,
-            lost: 0,
-            fading: None,
-        }
+        let wave = [0; PERIOD_MAX];
+        Self { wave, period: PERIOD_MIN, at: 0, step: 0, lost: 0, fading: 0 }
     }
 
     /// Whether a loss goes on, or is still faded out.
@@ -69,91 +57,95 @@ impl Concealer {
     /// Forgets the loss.
     pub const fn stop(&mut self) {
         self.lost = 0;
-        self.fading = None;
+        self.fading = 0;
     }
 
     /// A loss begins behind these samples.
-    pub fn begin(&mut self, past: [i16; PAST_SAMPLES]) {
-        self.past = past;
-        self.period = period_of(&self.past);
-        self.cycle = self.period;
+    pub fn begin(&mut self, past: &[i16; PAST_SAMPLES]) {
+        self.period = period_of(past);
+        self.stop();
         self.at = 0;
-        self.before = None;
-        self.lost = 0;
-        self.fading = None;
+        let start = PAST_SAMPLES - self.period;
+        let (before, period) = past.split_at(start);
+        self.wave[..self.period].copy_from_slice(period);
+        // The last quarter is faded into what lies before the first, so that the repetition has no seam.
+        let quarter = self.period / 4;
+        let seam = &mut self.wave[self.period - quarter..self.period];
+        for (at, (sample, before)) in seam.iter_mut().zip(&before[start - quarter..]).enumerate() {
+            *sample = faded(*sample, *before, (at as f32 + 0.5) / quarter as f32);
+        }
+        self.step = i32::from(past[PAST_SAMPLES - 1]) - i32::from(before[start - 1]);
     }
 
-    /// Fills lost samples, behind those before.
+    /// Fills lost samples, at most 20 ms, behind those before.
     pub fn fill(&mut self, codec: Codec, codes: &mut [u8]) {
-        self.fading = None;
-        for code in codes {
-            *code = g711::encode(codec, self.next() as i16);
-        }
+        self.fading = 0;
+        let mut samples = [0; FRAME_SAMPLES];
+        let samples = &mut samples[..codes.len()];
+        self.go_on(samples);
+        g711::encode_all(codec, samples.iter().copied(), codes);
     }
 
-    /// Fades the loss into samples that arrived.
+    /// Fades the loss into samples that arrived, at most 20 ms.
     pub fn fade_into(&mut self, codec: Codec, codes: &mut [u8]) {
-        // A longer loss has drifted further from the signal.
-        let whole = (self.period / 4 + self.lost / TEN_MS * 32).min(2 * TEN_MS);
-        let (mut done, whole) = self.fading.unwrap_or((0, whole));
-        for code in codes {
-            if done == whole {
-                self.stop();
-                return;
-            }
-            let weight = (done as f32 + 0.5) / whole as f32;
-            let arrived = f32::from(g711::decode(codec, *code));
-            let mixed = self.next() * (1.0 - weight) + arrived * weight;
-            *code = g711::encode(codec, mixed as i16);
-            done += 1;
+        let (done, whole) = (self.fading, self.period / 4);
+        let len = codes.len().min(whole - done);
+        let mut samples = [0; FRAME_SAMPLES];
+        let (samples, codes) = (&mut samples[..len], &mut codes[..len]);
+        self.go_on(samples);
+        let table = g711::linear(codec);
+        for (at, (sample, code)) in samples.iter_mut().zip(codes.iter()).enumerate() {
+            let weight = ((done + at) as f32 + 0.5) / whole as f32;
+            *sample = faded(*sample, table[usize::from(*code)], weight);
         }
-        self.fading = Some((done, whole));
+        g711::encode_all(codec, samples.iter().copied(), codes);
+        self.fading = done + len;
+        if self.fading == whole {
+            self.stop();
+        }
     }
 
-    fn next(&mut self) -> f32 {
+    /// The samples of the loss that come next.
+    fn go_on(&mut self, samples: &mut [i16]) {
+        let mut from = 0;
+        while from < samples.len() {
+            let len = (samples.len() - from).min(self.period - self.at);
+            let part = &mut samples[from..from + len];
+            part.copy_from_slice(&self.wave[self.at..self.at + len]);
+            self.follow_on(part);
+            self.fall(part);
+            from += len;
+            self.lost += len;
+            self.at = (self.at + len) % self.period;
+        }
+    }
+
+    /// Begins where the past ended: its step fades away over the first quarter of a period.
+    fn follow_on(&self, part: &mut [i16]) {
         let quarter = self.period / 4;
-        let mut sample = self.repeated(self.cycle, self.at);
-        if let Some((cycle, at)) = self.before {
-            let done = self.lost % TEN_MS;
-            let weight = (done as f32 + 0.5) / quarter as f32;
-            sample = self.repeated(cycle, at) * (1.0 - weight) + sample * weight;
-            self.before = (done + 1 < quarter).then_some((cycle, (at + 1) % cycle));
+        let left = quarter.saturating_sub(self.lost);
+        for (at, sample) in part.iter_mut().take(left).enumerate() {
+            let weight = (left - at) as f32 / quarter as f32;
+            let moved = f32::from(*sample) + self.step as f32 * weight;
+            *sample = moved as i16;
         }
-        if self.lost < quarter {
-            let weight = (self.lost as f32 + 0.5) / quarter as f32;
-            let mirrored = f32::from(self.past[PAST_SAMPLES - 1 - self.lost]);
-            sample = mirrored * (1.0 - weight) + sample * weight;
-        }
-        let faded = self.lost.saturating_sub(FADE_FROM).min(FADE_SAMPLES);
-        let level = 1.0 - faded as f32 / FADE_SAMPLES as f32;
-        self.at = (self.at + 1) % self.cycle;
-        self.lost += 1;
-        if self.lost == TEN_MS || self.lost == 2 * TEN_MS {
-            self.lengthen();
-        }
-        sample * level
     }
 
-    /// One more period is repeated from now on.
-    fn lengthen(&mut self) {
-        self.before = Some((self.cycle, self.at));
-        self.at %= self.period;
-        self.cycle += self.period;
-    }
-
-    /// A sample of the last `cycle` samples of the past; the last quarter of a period is faded into what lies
-    /// before the first, so that the repetition has no seam.
-    fn repeated(&self, cycle: usize, at: usize) -> f32 {
-        let quarter = self.period / 4;
-        let sample = f32::from(self.past[PAST_SAMPLES + at - cycle]);
-        let smooth_from = cycle - quarter;
-        if at < smooth_from {
-            return sample;
+    /// Lets the level fall.
+    fn fall(&self, part: &mut [i16]) {
+        let whole_for = FADE_FROM.saturating_sub(self.lost);
+        let falls = part.iter_mut().enumerate().skip(whole_for);
+        let left = SILENT_AFTER.saturating_sub(self.lost);
+        for (at, sample) in falls {
+            let level = left.saturating_sub(at) as f32 / FADE_SAMPLES as f32;
+            *sample = (f32::from(*sample) * level) as i16;
         }
-        let weight = ((at - smooth_from) as f32 + 0.5) / quarter as f32;
-        let before_first = f32::from(self.past[PAST_SAMPLES + at - 2 * cycle]);
-        sample * (1.0 - weight) + before_first * weight
     }
+}
+
+/// A sample on the way from one signal to another.
+fn faded(from: i16, to: i16, weight: f32) -> i16 {
+    (f32::from(from) * (1.0 - weight) + f32::from(to) * weight) as i16
 }
 
 /// Leaves a pitch period out of 20 ms of speech, at most `most` samples: fades from the beginning into what lies a
@@ -165,54 +157,62 @@ pub(crate) fn join(
     frame: &mut [u8; FRAME_SAMPLES],
 ) -> usize {
     let (from, to) = (PERIOD_MIN.min(most), PERIOD_MAX.min(most));
-    let start = &samples[..COMPARED];
-    let score = |lag: &usize| {
-        let (product, energy) = likeness(start, &samples[*lag..*lag + COMPARED]);
-        product * product.abs() / (energy + 1.0)
-    };
-    let period = (from..=to).max_by(|a, b| score(a).total_cmp(&score(b))).unwrap_or(from);
-    for (at, code) in frame.iter_mut().enumerate() {
-        let weight = ((at as f32 + 0.5) / period as f32).min(1.0);
-        let (now, later) = (f32::from(samples[at]), f32::from(samples[at + period]));
-        *code = g711::encode(codec, (now * (1.0 - weight) + later * weight) as i16);
+    let scaled = samples.map(|sample| sample >> 4);
+    let mut best = (f32::MIN, from);
+    for lag in from..=to {
+        let pair = (scaled.first_chunk::<COMPARED>(), scaled[lag..].first_chunk());
+        let (Some(now), Some(later)) = pair else { break };
+        best = better(best, lag, product(now, later), product(later, later));
     }
+    let period = best.1;
+    let joined = (0..FRAME_SAMPLES).map(|at| {
+        let weight = ((at as f32 + 0.5) / period as f32).min(1.0);
+        faded(samples[at], samples[at + period], weight)
+    });
+    g711::encode_all(codec, joined, frame);
     period
 }
 
 /// The pitch period at the end of these samples: where they resemble themselves most.
 fn period_of(past: &[i16; PAST_SAMPLES]) -> usize {
+    // With 12 bits, the sum of 160 products fits 32.
+    let scaled = past.map(|sample| sample >> 4);
     // Every second sample first, then the neighbours of the best with all of them.
-    let halved: [i16; PAST_SAMPLES / 2] = std::array::from_fn(|at| past[2 * at]);
-    let coarse = best(&halved, PERIOD_MIN / 2, PERIOD_MAX / 2, COMPARED / 2);
+    let halved: [i16; PAST_SAMPLES / 2] = std::array::from_fn(|at| scaled[2 * at]);
+    let coarse = most_alike::<{ COMPARED / 2 }>(&halved, PERIOD_MIN / 2, PERIOD_MAX / 2);
     let from = (2 * coarse).saturating_sub(1).max(PERIOD_MIN);
-    best(past, from, (2 * coarse + 1).min(PERIOD_MAX), COMPARED)
+    most_alike::<COMPARED>(&scaled, from, (2 * coarse + 1).min(PERIOD_MAX))
 }
 
-/// The lag from `from` to `to` at which the last `compared` samples resemble those before best.
-fn best(samples: &[i16], from: usize, to: usize, compared: usize) -> usize {
-    let (_, end) = samples.split_at(samples.len() - compared);
+/// The lag from `from` to `to` at which the last samples, so many, resemble those before best.
+fn most_alike<const COMPARED: usize>(samples: &[i16], from: usize, to: usize) -> usize {
+    let base = samples.len() - COMPARED;
+    let square = |at: usize| i32::from(samples[at]) * i32::from(samples[at]);
+    let earlier = |lag: usize| samples[base - lag..].first_chunk::<COMPARED>();
+    let (Some(end), Some(first)) = (earlier(0), earlier(from)) else { return from };
+    let mut energy = product(first, first);
     let mut best = (f32::MIN, from);
     for lag in from..=to {
-        let start = samples.len() - compared - lag;
-        let (product, energy) = likeness(end, &samples[start..start + compared]);
-        // The correlation, with its sign, over the root of the energy; the root is spared by squaring.
-        let score = product * product.abs() / (energy + 1.0);
-        if score > best.0 {
-            best = (score, lag);
+        let Some(before) = earlier(lag) else { break };
+        best = better(best, lag, product(end, before), energy);
+        if lag < to {
+            // The window moves one sample back.
+            energy += square(base - lag - 1) - square(base - lag - 1 + COMPARED);
         }
     }
     best.1
 }
 
-/// The sum of products, and the energy of the second; in units that fit 32 bits.
-fn likeness(a: &[i16], b: &[i16]) -> (f32, f32) {
-    let (mut product, mut energy) = (0i32, 0i32);
-    for (a, b) in a.iter().zip(b) {
-        let (a, b) = (i32::from(*a >> 4), i32::from(*b >> 4));
-        product += a * b;
-        energy += b * b;
-    }
-    (product as f32, energy as f32)
+/// The better of a lag and the best so far: by the correlation, with its sign, over the root of the energy. The
+/// root is spared by squaring.
+fn better(best: (f32, usize), lag: usize, product: i32, energy: i32) -> (f32, usize) {
+    let product = product as f32;
+    let score = product * product.abs() / (energy as f32 + 1.0);
+    if score > best.0 { (score, lag) } else { best }
+}
+
+fn product<const N: usize>(a: &[i16; N], b: &[i16; N]) -> i32 {
+    a.iter().zip(b).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum()
 }
 
 #[cfg(test)]
@@ -229,13 +229,13 @@ mod tests {
 
     fn begun(signal: impl Fn(usize) -> i16) -> Concealer {
         let mut concealer = Concealer::new();
-        concealer.begin(std::array::from_fn(signal));
+        concealer.begin(&std::array::from_fn(signal));
         concealer
     }
 
     fn filled(concealer: &mut Concealer, samples: usize) -> Vec<i32> {
         let mut codes = vec![0; samples];
-        concealer.fill(Codec::Pcmu, &mut codes);
+        codes.chunks_mut(160).for_each(|codes| concealer.fill(Codec::Pcmu, codes));
         codes.iter().map(|code| i32::from(g711::decode(Codec::Pcmu, *code))).collect()
     }
 

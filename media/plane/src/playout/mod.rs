@@ -258,7 +258,7 @@ impl PlayoutBuffer {
                 codes.fill(self.codec.silence());
                 return;
             }
-            self.concealer.begin(self.samples_at(position.wrapping_sub(PAST_SAMPLES as u32)));
+            self.concealer.begin(&self.samples_at(position.wrapping_sub(PAST_SAMPLES as u32)));
         }
         self.concealer.fill(self.codec, codes);
     }
@@ -317,7 +317,7 @@ impl PlayoutBuffer {
         }
         if self.has_begun && !self.concealer.is_active() {
             // What goes on is faded into, as behind a loss.
-            self.concealer.begin(self.samples_at(self.read.wrapping_sub(PAST_SAMPLES as u32)));
+            self.concealer.begin(&self.samples_at(self.read.wrapping_sub(PAST_SAMPLES as u32)));
             self.concealer.fill(self.codec, &mut [0]);
         }
         self.pass(frames * FRAME);
@@ -398,16 +398,25 @@ impl PlayoutBuffer {
     /// The samples from a position on.
     fn samples_at<const N: usize>(&self, position: u32) -> [i16; N] {
         let table = g711::linear(self.codec);
-        let start = position as usize;
-        std::array::from_fn(|at| table[usize::from(self.codes[(start + at) % WINDOW_SAMPLES])])
+        let start = position as usize % WINDOW_SAMPLES;
+        let mut samples = [0; N];
+        let (head, tail) = samples.split_at_mut(N.min(WINDOW_SAMPLES - start));
+        let decode = |samples: &mut [i16], codes: &[u8]| {
+            for (sample, code) in samples.iter_mut().zip(codes) {
+                *sample = table[usize::from(*code)];
+            }
+        };
+        decode(head, &self.codes[start..]);
+        decode(tail, &self.codes);
+        samples
     }
 
     /// Puts codes into the window in place of what is there.
     fn keep(&mut self, position: u32, codes: &[u8]) {
-        let start = position as usize;
-        for (at, code) in codes.iter().enumerate() {
-            self.codes[(start + at) % WINDOW_SAMPLES] = *code;
-        }
+        let start = position as usize % WINDOW_SAMPLES;
+        let (head, tail) = codes.split_at(codes.len().min(WINDOW_SAMPLES - start));
+        self.codes[start..start + head.len()].copy_from_slice(head);
+        self.codes[..tail.len()].copy_from_slice(tail);
     }
 
     fn copy_to(&self, frame: &mut [u8; FRAME_SAMPLES]) {

@@ -244,9 +244,7 @@ pub(crate) enum Total<'m> {
 
 /// Encodes a sum; what exceeds 16 bits is clipped and never wraps.
 pub(crate) fn encode(codec: Codec, sum: &Sum, frame: &mut [u8; FRAME_SAMPLES]) {
-    for (code, sample) in frame.iter_mut().zip(sum) {
-        *code = g711::encode(codec, clip(*sample));
-    }
+    g711::encode_all(codec, sum.iter().map(|sample| clip(*sample)), frame);
 }
 
 pub(crate) fn clip(sample: i32) -> i16 {
