@@ -85,6 +85,8 @@ pub enum NotRelayable {
     Secured,
     /// Its audio is recorded.
     Tapped,
+    /// Its audio decides what answered the call.
+    Detecting,
     /// Digits are detected in its audio.
     DigitsInAudio,
     /// A prompt, digits, tones or a feed play to the other party.
@@ -129,6 +131,7 @@ impl NotRelayable {
             Self::NoDestination => "no_destination",
             Self::Secured => "secured",
             Self::Tapped => "tapped",
+            Self::Detecting => "detecting",
             Self::DigitsInAudio => "digits_in_audio",
             Self::Playing => "playing",
             Self::NotBegun => "not_begun",
@@ -147,6 +150,7 @@ impl NotRelayable {
             Self::NoDestination => "the other party has no media address",
             Self::Secured => "SRTP on one side or both",
             Self::Tapped => "its audio is recorded",
+            Self::Detecting => "its audio decides what answered the call",
             Self::DigitsInAudio => "digits are detected in its audio",
             Self::Playing => "a prompt or digits play to the other party",
             Self::NotBegun => "no packet of its party was relayed yet",

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::codec::Codec;
 use crate::description::LegDescription;
+use crate::detection::{AnsweredBy, Detection};
 use crate::feed::FeedEnd;
 use crate::ids::{CoreId, FeedId, LegId, PlayId, RoomId, TapId};
 use crate::leg::{IntervalQuality, LegPlan, LegQuality};
@@ -143,6 +144,15 @@ pub enum MediaCommand {
         /// What to do.
         command: RoomCommand,
     },
+    /// Find out what answered: a human, a machine, a fax. Answered by [`MediaEvent::Detected`], unless the leg ends first.
+    /// It replaces a detection that runs.
+    StartDetection {
+        leg: LegId,
+        /// Its terms.
+        detection: Detection,
+    },
+    /// End a detection without a result, if one runs.
+    StopDetection { leg: LegId },
     /// Describe the leg. Changes nothing of it. Always answered by [`MediaEvent::Described`].
     Describe {
         leg: LegId,
@@ -182,6 +192,8 @@ impl MediaCommand {
             | Self::StartFeed { leg, .. }
             | Self::StopFeed { leg, .. }
             | Self::SetMember { leg, .. }
+            | Self::StartDetection { leg, .. }
+            | Self::StopDetection { leg }
             | Self::Describe { leg, .. } => Ok(*leg),
         }
     }
@@ -257,6 +269,14 @@ pub enum MediaEvent {
         leg: LegId,
         /// Whether it speaks now.
         is_talking: bool,
+    },
+    /// What answered, or that nothing decided it.
+    Detected {
+        leg: LegId,
+        /// The result.
+        answered_by: AnsweredBy,
+        /// Milliseconds from the begin of the detection.
+        after_ms: u32,
     },
     /// An event about a room.
     Room {

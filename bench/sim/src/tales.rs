@@ -467,6 +467,7 @@ fn create() -> CallCommand {
             answered: true,
             completed: true,
         },
+        detection: None,
         send_digits: None,
         timeout_s: 30,
         time_limit_s: 600,

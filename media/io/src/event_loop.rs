@@ -394,6 +394,7 @@ fn is_informative(event: &MediaEvent) -> bool {
         | MediaEvent::FeedPlayed { .. }
         | MediaEvent::FeedEnded { .. }
         | MediaEvent::MediaTimeout { .. }
+        | MediaEvent::Detected { .. }
         | MediaEvent::Room { .. }
         | MediaEvent::Described { .. } => false,
     }

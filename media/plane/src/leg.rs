@@ -42,6 +42,8 @@ pub(crate) struct Leg {
     /// while there are none.
     pub tones: Option<u16>,
     pub first_tap: Option<u16>,
+    /// Place, in the core's slab, of the detection of what answered; `None` while none runs.
+    pub answering: Option<u16>,
     /// Place, in the core's slab, of the audio that a thread gives; `None` while no feed is open.
     pub feed: Option<u16>,
     pub started_at: Instant,
@@ -122,6 +124,7 @@ impl Leg {
             in_band: InBand::default(),
             tones: None,
             first_tap: None,
+            answering: None,
             feed: None,
             started_at: now,
             first_packet_ms: None,

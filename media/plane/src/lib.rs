@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 mod address;
+mod answering;
 mod clock;
 pub mod dtmf;
 mod feed;

@@ -9,6 +9,7 @@
 //! Four things drive a core, each in its file: a packet (`plane/packet.rs`), the beat of a leg every
 //! 20 ms (`plane/beat.rs`), a command of signaling (`plane/command.rs`) and audio of a thread (`plane/feeds.rs`).
 
+mod answering;
 mod beat;
 mod below;
 mod command;
@@ -34,6 +35,7 @@ use shared::limits::{
 use shared::{BySink, CoreId, FeedItem, Instant, LegId, MediaCommand, MediaPort, OwnSockets};
 
 use self::below::Below;
+use crate::answering::Answering;
 use crate::dtmf::ToneRelay;
 use crate::feed::FeedBuffer;
 use crate::inbound::Inbound;
@@ -94,6 +96,7 @@ pub struct Plane {
     srtp: SideTable<SrtpSession>,
     /// Tones of the legs that play the bridged party's telephone events as such.
     tones: SideTable<ToneRelay>,
+    answering: SideTable<Answering>,
     feeds_max: usize,
     /// Audio of threads, for the legs that have a feed.
     feeds: SideTable<FeedBuffer>,
@@ -135,6 +138,7 @@ impl Plane {
             below: Below::new(config.has_tier, legs_max),
             srtp: SideTable::new(legs_max),
             tones: SideTable::new(legs_max),
+            answering: SideTable::new(legs_max),
             feeds_max: config.feeds_max,
             feeds: SideTable::new(config.feeds_max),
             rooms: Rooms::new(config.core, members_max, legs_max),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shared::media::TapPause;
-use shared::{CallSid, Code, PlayId, Prompt, RecordingSid, Refusal};
+use shared::{AnsweredBy, CallSid, Code, Detection, PlayId, Prompt, RecordingSid, Refusal};
 
 use crate::conference;
 use crate::finding::Severity;
@@ -62,6 +62,12 @@ pub enum CallEffect {
         /// Names these digits in what follows.
         play: PlayId,
     },
+    /// Find out what answered. [`crate::CallInput::Detected`] answers it.
+    Detect(Detection),
+    /// End the detection; no result is wanted.
+    StopDetection,
+    /// What answered: write it to the record.
+    AnsweredBy(AnsweredBy),
     /// Begin or end to return the party's audio and telephone events to the party.
     Echo {
         /// Whether it begins.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shared::media::TapPause;
-use shared::{CallSid, Code, Header, Instant, PlayId, Prompt, RecordingSid};
+use shared::{AnsweredBy, CallSid, Code, Header, Instant, PlayId, Prompt, RecordingSid};
 
 use crate::conference::ConferenceInput;
 use crate::ids::{HttpId, PromptId};
@@ -136,6 +136,13 @@ pub enum CallInput {
     Conference(ConferenceInput),
     /// News of the queue that the call waits in or serves.
     Queue(QueueInput),
+    /// What answered ([`crate::CallEffect::Detect`]).
+    Detected {
+        /// The result.
+        answered_by: AnsweredBy,
+        /// Milliseconds from the begin of the detection.
+        after_ms: u32,
+    },
     /// The final response to our REFER ([`crate::CallEffect::Refer`]).
     ReferAnswered {
         /// 202 accepts; 300 and above refuses.

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use shared::{
-    AccountSid, ApplicationSid, CallSid, Code, DomainSid, Header, Transport, ids::Origin, limits,
+    AccountSid, ApplicationSid, CallSid, Code, Detection, DomainSid, Header, Transport,
+    ids::Origin, limits,
 };
 use store::HttpMethod;
 
@@ -135,9 +136,22 @@ pub struct OutboundLeg {
     pub caller_id: String,
     /// Ring time in seconds, from the INVITE.
     pub ring_s: u32,
+    /// Detection of what answers; `None` detects nothing.
+    pub detection: Option<AnswerDetection>,
     /// Digits sent after the answer and before the first document or the bridge
     /// (`<Number sendDigits>`, REST `SendDigits`).
     pub send_digits: Option<String>,
+}
+
+/// Answering-machine detection of an outgoing call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerDetection {
+    /// The terms by which the core decides.
+    pub detection: Detection,
+    /// Whether the call goes on meanwhile; else its first document waits for the result.
+    pub is_async: bool,
+    /// Where the result goes of an asynchronous detection; `None`: nowhere but into the record.
+    pub callback: Option<Webhook>,
 }
 
 /// The recording that a REST call asks for (`Record=true`).

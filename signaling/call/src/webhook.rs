@@ -24,7 +24,7 @@ pub enum HttpKind {
     StatusCallback,
     /// A recording status callback; its answer is never executed.
     RecordingCallback,
-    /// The status callback of a side feature (stream, SIPREC, transcription); its answer is never
+    /// The callback of a side feature (stream, SIPREC, transcription, machine detection); its answer is never
     /// executed.
     SideCallback,
 }

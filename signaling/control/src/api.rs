@@ -20,7 +20,7 @@ use store::{
 
 use crate::control::Control;
 use crate::effect::Effect;
-use crate::from_rest::{document, events, finding, record_settings, webhook};
+use crate::from_rest::{detection, document, events, finding, record_settings, webhook};
 use crate::input::ApiRequest;
 use crate::records;
 use crate::state::commits::Waiting;
@@ -233,6 +233,7 @@ impl Control {
                 target,
                 caller_id,
                 ring_s: create.timeout_s,
+                detection: create.detection.map(detection),
                 send_digits: create.send_digits,
             }),
             document: document(create.twiml),

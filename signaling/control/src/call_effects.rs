@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use call::{CallEffect, CallInput, ParentCommand, PromptId, PromptSource};
 use shared::ids::PlayId;
-use shared::{CallSid, Code, Header, Joined, MediaCommand, Now};
+use shared::{AnsweredBy, CallSid, Code, Header, Joined, MediaCommand, Now};
 use sip::Command;
 use store::Change;
 
@@ -67,6 +67,17 @@ impl Control {
             CallEffect::LeaveConference { departure } => {
                 self.leave_conference(now, sid, departure);
             }
+            CallEffect::Detect(detection) => {
+                if !self.media(sid, |leg| MediaCommand::StartDetection { leg, detection }) {
+                    // No core will report anything.
+                    let (answered_by, after_ms) = (AnsweredBy::Unknown, 0);
+                    self.tell(sid, CallInput::Detected { answered_by, after_ms });
+                }
+            }
+            CallEffect::StopDetection => {
+                self.media(sid, |leg| MediaCommand::StopDetection { leg });
+            }
+            CallEffect::AnsweredBy(answered_by) => self.on_answered_by(sid, answered_by),
             CallEffect::EnterQueue { queue, max_size, is_back } => {
                 self.enter_queue(now, sid, &queue, max_size, is_back);
             }
@@ -232,6 +243,15 @@ impl Control {
         if !change.status.is_terminal() {
             self.commit(None, Change::PutCall(record));
         }
+    }
+
+    /// The record shows what answered; the next write of it carries that.
+    fn on_answered_by(&mut self, sid: CallSid, answered_by: AnsweredBy) {
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let record = Arc::make_mut(&mut entry.record);
+        record.answered_by = Some(answered_by.as_str().to_owned());
+        let record = Arc::clone(&entry.record);
+        self.commit(None, Change::PutCall(record));
     }
 
     fn on_timeline(&mut self, now: Now, sid: CallSid, entry: call::TimelineEntry) {

@@ -2,10 +2,10 @@
 
 use call::twiml::Finding;
 use call::{
-    DocumentSource, ProgressEvent, RecordSettings, RecordingCallback, RecordingEvent,
-    RecordingTrack, Severity, Webhook,
+    AnswerDetection, DocumentSource, ProgressEvent, RecordSettings, RecordingCallback,
+    RecordingEvent, RecordingTrack, Severity, Webhook,
 };
-use store::{ParameterWarning, RecordCall, TwimlSource};
+use store::{DetectMachine, ParameterWarning, RecordCall, TwimlSource};
 
 pub(crate) fn webhook(from: store::Webhook) -> Webhook {
     Webhook { url: from.url, method: from.method }
@@ -14,6 +14,11 @@ pub(crate) fn webhook(from: store::Webhook) -> Webhook {
 pub(crate) fn finding(from: ParameterWarning) -> Finding {
     let ParameterWarning { code, sentence: message } = from;
     Finding { code, severity: Severity::Warning, message, position: None }
+}
+
+pub(crate) fn detection(from: DetectMachine) -> AnswerDetection {
+    let DetectMachine { detection, is_async, callback } = from;
+    AnswerDetection { detection, is_async, callback: callback.map(webhook) }
 }
 
 pub(crate) fn document(from: TwimlSource) -> DocumentSource {

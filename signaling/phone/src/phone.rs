@@ -191,6 +191,7 @@ impl Phone {
                 | MediaEvent::MediaTimeout { .. }
                 | MediaEvent::QualityChanged { .. }
                 | MediaEvent::RtcpBye { .. }
+                | MediaEvent::Detected { .. }
                 | MediaEvent::Talking { .. }
                 | MediaEvent::Room { .. }
                 | MediaEvent::Described { .. } => {}

@@ -1,6 +1,6 @@
 //! Calls: the record of one, and the commands of the REST API about live ones. Sans-IO.
 
-use shared::{AccountSid, ApplicationSid, CallSid, Code, RecordingSid};
+use shared::{AccountSid, ApplicationSid, CallSid, Code, Detection, RecordingSid};
 
 use crate::domain::HttpMethod;
 use crate::filter::{Filter, Until};
@@ -233,6 +233,8 @@ pub struct CreateCall {
     pub status_callback: Option<Webhook>,
     /// Events that the status callback reports; only `completed` where the parameter was absent.
     pub status_callback_events: CallEvents,
+    /// Detection of what answers; `None` detects nothing.
+    pub detection: Option<DetectMachine>,
     /// Digits to send after the answer: `0-9 A-D # * w W`, at most 32; `None` sends none.
     pub send_digits: Option<String>,
     /// Longest ringing, seconds, 1 to 600.
@@ -246,6 +248,17 @@ pub struct CreateCall {
     /// Parameters that are accepted without effect, each with the contract's code: the call is placed, and
     /// a notification names each of them.
     pub warnings: Vec<ParameterWarning>,
+}
+
+/// Answering-machine detection of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DetectMachine {
+    /// The terms by which it decides.
+    pub detection: Detection,
+    /// Whether the call goes on meanwhile; else its document waits for the result.
+    pub is_async: bool,
+    /// Where the result goes of an asynchronous detection.
+    pub callback: Option<Webhook>,
 }
 
 /// A parameter of `POST Calls` that is accepted without effect.

@@ -48,8 +48,8 @@ pub use application::{Application, ApplicationParameters, VoiceUrls};
 pub use binding::{BindingChanges, BindingRecord};
 pub use calls::{
     CallCommand, CallDirection, CallEvents, CallRecord, CallStatus, CallTarget, CreateCall,
-    ParameterWarning, RecordCall, RecordingAction, RecordingEvents, RecordingTrack, SipAuth,
-    TwimlSource, UpdateAction, UpdateCall, Webhook,
+    DetectMachine, ParameterWarning, RecordCall, RecordingAction, RecordingEvents, RecordingTrack,
+    SipAuth, TwimlSource, UpdateAction, UpdateCall, Webhook,
 };
 pub use change::{Change, Conflict, Outcome};
 pub use conference_commands::{

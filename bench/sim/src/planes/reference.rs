@@ -347,6 +347,7 @@ impl Reference {
             | MediaEvent::RtcpBye { .. } => {}
             MediaEvent::Refused { .. }
             | MediaEvent::Talking { .. }
+            | MediaEvent::Detected { .. }
             | MediaEvent::Room { .. }
             | MediaEvent::Digit { .. }
             | MediaEvent::TapEnded { .. }

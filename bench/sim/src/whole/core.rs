@@ -86,6 +86,8 @@ impl Cores {
             | MediaCommand::StopTap { leg, .. }
             | MediaCommand::StartFeed { leg, .. }
             | MediaCommand::StopFeed { leg, .. }
+            | MediaCommand::StartDetection { leg, .. }
+            | MediaCommand::StopDetection { leg }
             | MediaCommand::SetMember { leg, .. } => {
                 self.refuse(leg, CommandRefusal::NoLeg);
             }

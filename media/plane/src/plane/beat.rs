@@ -315,12 +315,13 @@ impl Plane {
         self.expire_keys(slot, clock::samples(at), out);
         let report_ms = self.check_report(slot, at, out);
         let media_ms = self.check_media(slot, now_ms, out);
+        let detects = self.check_detection(slot, now_ms, out);
         let Some(leg) = self.legs.leg(slot) else { return };
         let mut next_ms = report_ms;
         if let Some(media_ms) = media_ms {
             next_ms = clock::sooner(now_ms, next_ms, media_ms);
         }
-        if leg.is_pressed() {
+        if leg.is_pressed() || detects {
             next_ms = now_ms;
         }
         self.legs.set_check(slot, next_ms);

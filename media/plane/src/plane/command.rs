@@ -86,6 +86,15 @@ impl Plane {
                 Some(slot) => self.stop_feed(slot, feed, out),
                 None => self.refuse(leg, out),
             },
+            MediaCommand::StartDetection { leg, detection } => {
+                if !self.start_detection(now, leg, detection) {
+                    self.refuse(leg, out);
+                }
+            }
+            MediaCommand::StopDetection { leg } => match self.slot_of(leg) {
+                Some(slot) => self.end_detection(slot),
+                None => self.refuse(leg, out),
+            },
             MediaCommand::SetMember { leg, member } => {
                 if let Err(reason) = self.set_member(leg, member) {
                     self.refuse_for(leg, reason, out);
@@ -202,6 +211,7 @@ impl Plane {
         self.end_playing(slot, PlayEnd::LegStopped, out);
         self.end_feed(slot, FeedEnd::LegStopped, out);
         self.end_taps(slot, TapEnd::LegStopped, out);
+        self.end_detection(slot);
         self.send_goodbye(now, slot, out);
         self.leave_room(now, slot);
         let Some(leg) = self.legs.leg(slot) else { return };

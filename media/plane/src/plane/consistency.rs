@@ -49,7 +49,7 @@ impl Plane {
         let is_tapped = leg.first_tap.is_some();
         assert_eq!(
             inbound.tapped,
-            is_tapped || leg.listens,
+            is_tapped || leg.listens || leg.answering.is_some(),
             "the hot line of what comes in is stale"
         );
         assert_eq!(outbound.tapped, is_tapped, "the hot line of what goes out is stale");

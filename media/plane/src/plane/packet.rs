@@ -167,6 +167,7 @@ impl Plane {
             Heard::Media(audio) => {
                 if inbound.tapped {
                     self.tap_inbound(slot, epoch, header.timestamp, payload);
+                    self.detect(now, slot, payload, out);
                     note = self.listen(now, slot, header.timestamp, payload, out);
                 }
                 audio

@@ -136,6 +136,7 @@ fn check_inbound(leg: &Leg, inbound: &Inbound) -> Result<(), NotRelayable> {
     }
     match inbound.tapped {
         true if leg.first_tap.is_some() => Err(NotRelayable::Tapped),
+        true if leg.answering.is_some() => Err(NotRelayable::Detecting),
         true => Err(NotRelayable::DigitsInAudio),
         false => Ok(()),
     }

@@ -171,11 +171,12 @@ impl Plane {
         self.mark_tapped(slot);
     }
 
-    /// The hot lines hold one bit: whether any tap, or the digit detector, reads the samples.
+    /// The hot lines hold one bit: whether any tap, or a detector, reads the samples.
     pub(super) fn mark_tapped(&mut self, slot: usize) {
         let tapped = self.legs.leg(slot).is_some_and(|leg| leg.first_tap.is_some());
         let listens = self.legs.leg(slot).is_some_and(|leg| leg.listens);
-        self.legs.inbound_mut(slot).tapped = tapped || listens;
+        let detects = self.legs.leg(slot).is_some_and(|leg| leg.answering.is_some());
+        self.legs.inbound_mut(slot).tapped = tapped || listens || detects;
         self.legs.outbound_mut(slot).tapped = tapped;
     }
 

@@ -313,7 +313,7 @@ fn a_value_that_a_participant_cannot_have_has_its_code() {
         ("Label=CA00000000000000000000000000000001", 16024),
         ("AsyncAmd=true", 21263),
         ("AsyncAmdStatusCallback=https%3A%2F%2Fa.example", 21263),
-        ("MachineDetection=Enable", 21234),
+        ("MachineDetection=Perhaps", 21234),
         ("Byoc=BY00000000000000000000000000000001", 21300),
         ("Beep=loud", 20422),
         ("Timeout=4", 21208),

@@ -107,6 +107,8 @@ impl Call {
             // An extension behind a switchboard has to be dialled before anybody can hear the
             // document.
             Some(digits) => self.send_digits_first(digits),
+            // A screened or bridged child, or a call whose document waits for the result.
+            None if self.start_detection(now) => {}
             None => self.first_document(now),
         }
     }

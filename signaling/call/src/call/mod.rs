@@ -162,6 +162,9 @@ impl Call {
             CallInput::PeerEnded { peer } => self.peer_ended(now, peer),
             CallInput::Conference(input) => self.conference_input(now, input),
             CallInput::Queue(input) => self.queue_input(now, input),
+            CallInput::Detected { answered_by, after_ms } => {
+                self.detected(now, answered_by, after_ms);
+            }
             CallInput::ReferAnswered { status } => self.refer_answered(now, status),
             CallInput::ReferProgress { status, is_over } => {
                 self.refer_progress(now, status, is_over);

@@ -77,6 +77,11 @@ impl Call {
         }
     }
 
+    /// Whether no document has run yet.
+    pub(super) fn is_first_document(&self) -> bool {
+        self.script.documents == 0
+    }
+
     /// Requests the document of a link, with the parameters of a verb.
     pub(super) fn follow(&mut self, now: Now, link: &Link, extra: Form) {
         match self.resolve(&link.url) {

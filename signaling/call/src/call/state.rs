@@ -1,6 +1,6 @@
 //! The plain state of a call that several of its files read and write. Sans-IO.
 
-use shared::{Code, Header, Instant, Now, PlayId, RecordingSid};
+use shared::{AnsweredBy, Code, Header, Instant, Now, PlayId, RecordingSid};
 
 use crate::ids::{HttpId, PromptId};
 use crate::input::AnswerFacts;
@@ -57,6 +57,8 @@ pub(super) struct Facts {
     pub early_media: bool,
     /// Code and sentence that the parent's `<Dial>` reports instead of this call's status.
     pub failed: Option<(Code, String)>,
+    /// What answered, and after how many milliseconds that was decided.
+    pub answered_by: Option<(AnsweredBy, u32)>,
     /// The recording that REST asked for (`Record=true`).
     pub api_recording: Option<RecordingSid>,
     /// The recording of the parent's `<Dial>`, and when it began.

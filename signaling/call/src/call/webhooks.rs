@@ -73,7 +73,8 @@ impl Call {
     /// Requests a document; the call waits for it.
     pub(super) fn fetch(&mut self, url: WebUrl, method: HttpMethod, extra: Form, fallback: bool) {
         debug_assert!(!self.is_over(), "a document needs a leg to run on");
-        let standard = self.document_parameters();
+        let mut standard = self.document_parameters();
+        self.detection_parameters(&mut standard);
         let (request, exchange) = self.request(HttpKind::Document, url, method, standard, extra);
         self.requests.insert(request, Pending::Document { exchange, fallback });
         self.activity = Activity::Fetching(Fetching { request });
@@ -188,6 +189,9 @@ impl Call {
         form.push("Timestamp", rfc2822(now.unix_ms));
         form.push("CallbackSource", "call-progress-events");
         form.push("SequenceNumber", sequence);
+        if let Some((answered_by, _)) = self.facts.answered_by {
+            form.push("AnsweredBy", answered_by.as_str());
+        }
         if event == ProgressEvent::Completed {
             self.terminal_parameters(now, &mut form);
         }

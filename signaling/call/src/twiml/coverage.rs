@@ -228,7 +228,12 @@ fn document(place: &str, attribute: Option<(&str, &str)>) -> String {
 
 /// Attributes and content that an element needs so that one more attribute can show its effect.
 fn needs(path: &str) -> (&'static [(&'static str, &'static str)], &'static str) {
-    let screened: &[(&str, &str)] = &[("url", "/s"), ("statusCallback", "/c")];
+    let screened: &[(&str, &str)] = &[
+        ("url", "/s"),
+        ("statusCallback", "/c"),
+        ("machineDetection", "Enable"),
+        ("amdStatusCallback", "/m"),
+    ];
     match path {
         "<Play>" => (&[], "/a.wav"),
         "<Gather>" => (&[("action", "/g")], ""),
@@ -248,7 +253,14 @@ fn needs(path: &str) -> (&'static [(&'static str, &'static str)], &'static str) 
         "<Dial><Conference>" => (&[("waitUrl", "/w"), ("statusCallback", "/c")], "x"),
         "<Dial><Number>" => (screened, "+15550100"),
         "<Dial><Sip>" => (
-            &[("url", "/s"), ("statusCallback", "/c"), ("username", "a"), ("password", "b")],
+            &[
+                ("url", "/s"),
+                ("statusCallback", "/c"),
+                ("username", "a"),
+                ("password", "b"),
+                ("machineDetection", "Enable"),
+                ("amdStatusCallback", "/m"),
+            ],
             "sip:a@h",
         ),
         // Two of equal rank: either attribute moves the second to the front.
@@ -308,6 +320,7 @@ const VALUES: &[&str] = &[
     "Polly.Hans",
     "BY1",
     "start",
+    "2500",
     "us1",
     "small",
     "CA00000000000000000000000000000001",

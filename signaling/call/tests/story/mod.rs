@@ -77,6 +77,7 @@ pub fn outbound() -> CallSetup {
             target: Target::Sip(sip_target("sip:bob@h.example").unwrap()),
             caller_id: "+15550001".to_owned(),
             ring_s: 60,
+            detection: None,
             send_digits: None,
         }),
         status_callback: Some(StatusCallback {
@@ -278,6 +279,9 @@ impl Story {
             }
             CallEffect::EnterConference(entry) => format!("enter {}", entry.name),
             CallEffect::LeaveConference { departure } => format!("leave conference {departure:?}"),
+            CallEffect::Detect(_) => "detect".to_owned(),
+            CallEffect::StopDetection => "stop detection".to_owned(),
+            CallEffect::AnsweredBy(by) => format!("answered by {}", by.as_str()),
             CallEffect::EnterQueue { queue, is_back: false, .. } => format!("enter queue {queue}"),
             CallEffect::EnterQueue { queue, .. } => format!("back to queue {queue}"),
             CallEffect::LeaveQueue => "leave queue".to_owned(),

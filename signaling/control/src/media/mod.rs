@@ -300,6 +300,11 @@ impl Control {
             MediaEvent::TapEnded { tap, cause, .. } => self.on_tap_ended(tap, cause),
             // Control opens no feed.
             MediaEvent::FeedPlayed { .. } | MediaEvent::FeedEnded { .. } => {}
+            MediaEvent::Detected { leg, answered_by, after_ms } => {
+                if let Some(sid) = self.links.call_of_leg(leg) {
+                    self.tell(sid, CallInput::Detected { answered_by, after_ms });
+                }
+            }
             MediaEvent::Talking { leg, is_talking } => self.on_talking(now, leg, is_talking),
             MediaEvent::Room { core, room, event } => self.on_room(core, room, event),
             MediaEvent::MediaTimeout { leg } => {

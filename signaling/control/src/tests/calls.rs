@@ -491,6 +491,7 @@ pub fn call_to(to: store::CallTarget) -> CreateCall {
         fallback: None,
         status_callback: None,
         status_callback_events: store::CallEvents::COMPLETED,
+        detection: None,
         send_digits: None,
         timeout_s: 30,
         time_limit_s: 600,

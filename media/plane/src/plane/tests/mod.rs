@@ -1,5 +1,6 @@
 //! Behaviours of whole cores, with peers that send RTP to them: one file a theme, helpers here.
 
+mod answering;
 mod conduct;
 mod describe;
 mod feeds;

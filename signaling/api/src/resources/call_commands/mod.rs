@@ -1,6 +1,7 @@
 //! Parameters of `POST Calls`, `POST Calls/{sid}`, their recordings, and participants of conferences: read,
 //! checked for form, and made into commands for Control.
 
+mod detection;
 mod not_built;
 mod participant;
 mod party;
@@ -15,7 +16,7 @@ use store::{
 
 use crate::form::Form;
 use crate::response::invalid_parameter;
-use not_built::{refuse_what_is_not_built, unknown_events, without_effect};
+use not_built::{refuse_what_is_not_built, unknown_events};
 pub(crate) use participant::{change_participant, create_participant, muted};
 use party::{caller, caller_id, target};
 use recording::record;
@@ -39,9 +40,11 @@ pub(crate) fn create(
         Some(application) => documents_of(application)?,
         None => documents(form)?,
     };
+    let (detection, warning) = detection::of_call(form)?;
     Ok(CreateCall {
         account,
         from,
+        detection,
         caller_id: form.value("CallerId").map(caller_id).transpose()?,
         to,
         application: application.map(|application| application.sid),
@@ -56,7 +59,7 @@ pub(crate) fn create(
             .unwrap_or(CALL_S.0),
         record: record(form)?,
         sip_auth: sip_auth(form)?,
-        warnings: without_effect(form).into_iter().chain(unknown_events(form)).collect(),
+        warnings: warning.into_iter().chain(unknown_events(form)).collect(),
     })
 }
 

@@ -11,7 +11,8 @@ use store::{
     ParticipantTerms, RecordConference, TwimlSource, WaitMusic, Webhook, WriteError,
 };
 
-use super::not_built::{refuse_what_is_not_built, unknown_events_of, without_effect_of};
+use super::detection;
+use super::not_built::{refuse_what_is_not_built, unknown_events_of};
 use super::party::{caller, caller_id, target};
 use super::recording::{record, recording_events};
 use super::{TIMEOUT_S, call_events, sip_auth, status_callback, webhook};
@@ -38,16 +39,6 @@ const EVENTS: [(&str, &[&str]); 4] = [
     ("RecordingStatusCallbackEvent", &["in-progress", "completed", "absent"]),
 ];
 
-/// Parameters that tune machine detection, by the names that they have here.
-const MACHINE_DETECTION: [&str; 6] = [
-    "AmdStatusCallback",
-    "AmdStatusCallbackMethod",
-    "MachineDetectionSilenceTimeout",
-    "MachineDetectionSpeechEndThreshold",
-    "MachineDetectionSpeechThreshold",
-    "MachineDetectionTimeout",
-];
-
 /// Reads `POST …/Participants`.
 pub(crate) fn create_participant(
     account: AccountSid,
@@ -70,9 +61,11 @@ fn call(account: AccountSid, form: &Form) -> Result<CreateCall, WriteError> {
     display_name(&to, form)?;
     let timeout = form.number("Timeout", (RING_S_MIN, RING_S.1), Code::TIMEOUT)?;
     let time_limit = form.number("TimeLimit", (1, CALL_S.1), Code::INVALID_PARAMETER)?;
+    let (detection, warning) = detection::of_participant(form)?;
     Ok(CreateCall {
         account,
         from,
+        detection,
         caller_id: form.value("CallerId").map(caller_id).transpose()?,
         to,
         application: None,
@@ -85,25 +78,18 @@ fn call(account: AccountSid, form: &Form) -> Result<CreateCall, WriteError> {
         time_limit_s: time_limit.unwrap_or(CALL_S.0),
         record: record(form)?,
         sip_auth: sip_auth(form)?,
-        warnings: warnings(form),
+        warnings: warning.into_iter().chain(warnings(form)).collect(),
     })
 }
 
 fn warnings(form: &Form) -> Vec<ParameterWarning> {
-    let detection = without_effect_of(form, &MACHINE_DETECTION).map(|names| ParameterWarning {
-        code: Code::MACHINE_DETECTION,
-        sentence: format!(
-            "{} without effect: the call is made without machine detection",
-            names.join(", ")
-        ),
-    });
     let shown = form.value("CallerDisplayName").map(|_| ParameterWarning {
         code: Code::INVALID_PARAMETER,
         sentence: "CallerDisplayName without effect: calls are placed without a display name, \
                    which is not built in this version of the gateway"
             .to_owned(),
     });
-    detection.into_iter().chain(shown).chain(unknown_events_of(form, &EVENTS)).collect()
+    shown.into_iter().chain(unknown_events_of(form, &EVENTS)).collect()
 }
 
 /// `AsyncAmd` and its parameters have other names here.

@@ -40,8 +40,7 @@ fn what_has_no_effect_is_named_and_the_call_is_made() {
         let warnings = with(changes).unwrap().warnings;
         warnings.into_iter().map(|warning| (warning.code, warning.sentence)).next()
     };
-    let (code, sentence) = warned(&[("AsyncAmd", "true")]).unwrap();
-    assert_eq!(code, Code::ASYNC_AMD_CALLBACK);
+    let (_, sentence) = warned(&[("AsyncAmd", "true")]).unwrap();
     assert!(sentence.starts_with("AsyncAmd without effect"), "{sentence}");
     let callback = ("AsyncAmdStatusCallback", "https://app.example/amd");
     assert_eq!(warned(&[("AsyncAmd", "true"), callback]).unwrap().0, Code::MACHINE_DETECTION);
@@ -86,7 +85,7 @@ fn each_bad_parameter_of_a_call_has_its_code() {
         (&[("Url", "")], Code::URL_NOT_ABSOLUTE),
         (&[("Url", ""), ("Twiml", &many)], Code::INVALID_PARAMETER),
         (&[("Byoc", "BY1")], Code::BYOC_TRUNK_SID),
-        (&[("MachineDetection", "Enable")], Code::MACHINE_DETECTION),
+        (&[("MachineDetection", "Perhaps")], Code::MACHINE_DETECTION),
         (&[("Method", "PUT")], Code::METHOD),
         (&[("StatusCallbackMethod", "X")], Code::METHOD),
         (&[("StatusCallback", "http://my_host.example/x")], Code::URL_NOT_ABSOLUTE),

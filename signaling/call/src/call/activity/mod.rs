@@ -10,6 +10,7 @@
 
 pub(crate) mod conference;
 pub(crate) mod departing;
+pub(crate) mod detecting;
 pub(crate) mod dial;
 pub(crate) mod digits;
 pub(crate) mod echo;
@@ -28,6 +29,7 @@ use shared::{Instant, Now, PlayId, RecordingSid};
 
 use self::conference::Conferring;
 use self::departing::Departing;
+use self::detecting::Detecting;
 use self::dial::{Dialing, Parting};
 use self::digits::{PlayingDigits, SendingDigits};
 use self::echo::Echoing;
@@ -54,6 +56,8 @@ pub(crate) enum Activity {
     Ringing,
     /// Digits after the answer, before the first document.
     SendingDigits(SendingDigits),
+    /// Waits for the result of machine detection with its first document.
+    Detecting(Detecting),
     /// A document was requested.
     Fetching(Fetching),
     /// A prompt: `<Say>`, `<Play>`, the error sentence.
@@ -180,6 +184,7 @@ macro_rules! each {
                 $run
             }
             Activity::SendingDigits($state) => $run,
+            Activity::Detecting($state) => $run,
             Activity::Fetching($state) => $run,
             Activity::Speaking($state) => $run,
             Activity::PlayingDigits($state) => $run,

@@ -277,19 +277,13 @@ mod tests {
     }
 
     #[test]
-    fn a_trunk_that_is_not_known_fails_its_target_and_detection_is_named() {
+    fn a_trunk_that_is_not_known_fails_its_target() {
         let dial =
             dial("<Dial><Number byoc=\"BY1\">+14155551212</Number><Number>1000</Number></Dial>");
         assert!(
             matches!(&dial.targets[0].target, Target::Impossible { code: Code::BYOC_TRUNK_SID, to, .. } if to == "+14155551212")
         );
         assert_eq!(dial.targets[1].target, Target::Number("1000".to_owned()));
-        for attribute in ["machineDetection=\"Enable\"", "machineDetectionTimeout=\"9\""] {
-            assert_eq!(
-                codes(&format!("<Dial><Sip {attribute}>sip:a@h</Sip></Dial>")),
-                [Code::VERB_NOT_SUPPORTED]
-            );
-        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! Sans-IO.
 
 use roxmltree::Node;
-use shared::{Code, limits};
+use shared::{Code, Detection, limits};
 
 use super::{Link, link, play};
 use crate::finding::{Finding, brief};
@@ -25,6 +25,17 @@ pub struct Noun {
     pub status_callback: Option<(Link, Vec<ProgressEvent>)>,
     /// Digits sent when the child answers, before its screening document.
     pub send_digits: Option<String>,
+    /// Detection of what answers; `None` detects nothing.
+    pub detection: Option<NounDetection>,
+}
+
+/// Answering-machine detection of a noun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NounDetection {
+    /// The terms by which the core decides.
+    pub detection: Detection,
+    /// Where the result goes; `None`: nowhere but into the record.
+    pub callback: Option<Link>,
 }
 
 /// The nouns that can ring.
@@ -50,29 +61,36 @@ const CALLBACK_EVENT: Attribute = attribute(
     "Which events.",
 )
 .default("completed");
-const DETECTION: Attribute =
-    attribute("machineDetection", Kind::Word(&["Enable", "DetectMessageEnd"]), "Not supported.");
+const DETECTION: Attribute = attribute(
+    "machineDetection",
+    Kind::Word(&["Enable", "DetectMessageEnd"]),
+    "Whether to find out what answers, and when a machine is reported.",
+);
 const DETECTION_TIMEOUT: Attribute =
-    attribute("machineDetectionTimeout", Kind::Text, "Not supported.");
-const DETECTION_SPEECH: Attribute =
-    attribute("machineDetectionSpeechThreshold", Kind::Text, "Not supported.");
-const DETECTION_END: Attribute =
-    attribute("machineDetectionSpeechEndThreshold", Kind::Text, "Not supported.");
-const DETECTION_SILENCE: Attribute =
-    attribute("machineDetectionSilenceTimeout", Kind::Text, "Not supported.");
-const DETECTION_CALLBACK: Attribute = attribute("amdStatusCallback", Kind::Text, "Not supported.");
+    attribute("machineDetectionTimeout", Kind::Whole(3, 60), "Longest detection, seconds.")
+        .default("30");
+const DETECTION_SPEECH: Attribute = attribute(
+    "machineDetectionSpeechThreshold",
+    Kind::Whole(1_000, 6_000),
+    "Speech longer than this is a machine, ms.",
+)
+.default("2400");
+const DETECTION_END: Attribute = attribute(
+    "machineDetectionSpeechEndThreshold",
+    Kind::Whole(500, 5_000),
+    "Silence that ends speech, ms.",
+)
+.default("1200");
+const DETECTION_SILENCE: Attribute = attribute(
+    "machineDetectionSilenceTimeout",
+    Kind::Whole(2_000, 10_000),
+    "Silence from the begin that ends it, ms.",
+)
+.default("5000");
+const DETECTION_CALLBACK: Attribute =
+    attribute("amdStatusCallback", Kind::Url, "Where the result goes.");
 const DETECTION_METHOD: Attribute =
-    attribute("amdStatusCallbackMethod", Kind::Text, "Not supported.");
-
-const MACHINE_DETECTION: [Attribute; 7] = [
-    DETECTION,
-    DETECTION_TIMEOUT,
-    DETECTION_SPEECH,
-    DETECTION_END,
-    DETECTION_SILENCE,
-    DETECTION_CALLBACK,
-    DETECTION_METHOD,
-];
+    attribute("amdStatusCallbackMethod", Kind::Method, "Its method.").default("POST");
 
 pub(crate) const NUMBER: &[Attribute] = &[
     URL,
@@ -127,6 +145,7 @@ pub(crate) fn plain_number(text: &str) -> Noun {
         kind: NounKind::Number,
         target: number(text),
         screening: None,
+        detection: None,
         status_callback: None,
         send_digits: None,
     }
@@ -149,7 +168,7 @@ pub(crate) fn read_number(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Resu
             ),
         },
     };
-    Ok(noun(NounKind::Number, target, &attributes, node, reading))
+    Ok(noun(NounKind::Number, target, &attributes))
 }
 
 pub(crate) fn read_sip(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Noun, Finding> {
@@ -172,7 +191,7 @@ pub(crate) fn read_sip(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<
             Target::Sip(target)
         }
     };
-    Ok(noun(NounKind::Sip, target, &attributes, node, reading))
+    Ok(noun(NounKind::Sip, target, &attributes))
 }
 
 /// `<Client>`, `<Sim>`, `<WhatsApp>`: the child is made and fails, so that the action can report it.
@@ -185,7 +204,7 @@ pub(crate) fn read_other(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Resul
     };
     let sentence = format!("<{name}> cannot be called: this gateway has no such transport");
     let target = Target::Impossible { to, code: Code::NUMBER_NOT_CALLABLE, status: None, sentence };
-    Ok(noun(NounKind::Other, target, &attributes, node, reading))
+    Ok(noun(NounKind::Other, target, &attributes))
 }
 
 fn client_identity(node: Node<'_, '_>) -> String {
@@ -193,19 +212,7 @@ fn client_identity(node: Node<'_, '_>) -> String {
     own_text(identity.unwrap_or(node))
 }
 
-fn noun(
-    kind: NounKind,
-    target: Target,
-    attributes: &Attributes<'_>,
-    node: Node<'_, '_>,
-    reading: &mut Reading<'_>,
-) -> Noun {
-    if MACHINE_DETECTION.iter().any(|declared| attributes.is_written(declared.name)) {
-        let message =
-            "machine detection is not supported by this gateway: the call is not examined";
-        let position = reading.place(node);
-        reading.warn(Code::VERB_NOT_SUPPORTED, message, position);
-    }
+fn noun(kind: NounKind, target: Target, attributes: &Attributes<'_>) -> Noun {
     let link =
         |url: &str, method: &str| link(attributes, url, method).filter(|link| !link.url.is_empty());
     let events = attributes.words("statusCallbackEvent").iter();
@@ -214,9 +221,29 @@ fn noun(
         kind,
         target,
         screening: link("url", "method"),
+        detection: detection(attributes),
         status_callback: link("statusCallback", "statusCallbackMethod").map(|link| (link, events)),
         send_digits: attributes.text("sendDigits").filter(|d| !d.is_empty()).map(str::to_owned),
     }
+}
+
+/// The detection that a noun asks for; `None` without `machineDetection`.
+fn detection(attributes: &Attributes<'_>) -> Option<NounDetection> {
+    let word = attributes.word("machineDetection");
+    if word.is_empty() {
+        return None;
+    }
+    // Each fits: the ranges are those of the attributes.
+    let ms = |name: &str| u16::try_from(attributes.whole(name)).unwrap_or(u16::MAX);
+    let detection = Detection {
+        speech_ms: ms("machineDetectionSpeechThreshold"),
+        speech_end_ms: ms("machineDetectionSpeechEndThreshold"),
+        silence_ms: ms("machineDetectionSilenceTimeout"),
+        timeout_ms: ms("machineDetectionTimeout").saturating_mul(1_000),
+        to_end: word == "DetectMessageEnd",
+    };
+    let callback = link(attributes, "amdStatusCallback", "amdStatusCallbackMethod");
+    Some(NounDetection { detection, callback: callback.filter(|link| !link.url.is_empty()) })
 }
 
 /// The URI of a `<Sip>`, from its text or from its `<Uri>` and `<Headers>`.

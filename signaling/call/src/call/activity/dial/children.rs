@@ -10,12 +10,26 @@ use shared::{CallSid, Code, Now};
 
 use crate::call::Call;
 use crate::finding::{Finding, brief};
-use crate::setup::{CallSetup, DocumentSource, OutboundLeg, StatusCallback, Target, Webhook};
+use crate::setup::{
+    AnswerDetection, CallSetup, DocumentSource, OutboundLeg, StatusCallback, Target, Webhook,
+};
 use crate::status::CallDirection;
-use crate::twiml::verb::noun::{Noun, NounKind};
+use crate::twiml::verb::noun::{Noun, NounDetection, NounKind};
 use crate::twiml::verb::{Dial, Link};
 
 impl Call {
+    /// The detection of a noun. It never delays the bridge: its result goes to its callback.
+    fn child_detection(&mut self, noun: NounDetection) -> AnswerDetection {
+        let callback = noun.callback.and_then(|link| match self.resolve_link(&link) {
+            Ok(webhook) => Some(webhook),
+            Err(sentence) => {
+                self.notify(Finding::warning(Code::URL_INVALID, sentence), None);
+                None
+            }
+        });
+        AnswerDetection { detection: noun.detection, is_async: true, callback }
+    }
+
     /// The set-up of the child of one noun.
     pub(super) fn child_setup(&mut self, now: Now, spec: &Dial, noun: Noun) -> CallSetup {
         let screening = noun.screening.as_ref().map(|link| self.resolve_link(link));
@@ -51,6 +65,7 @@ impl Call {
                 // By default the child shows the user part of the parent's From (twiml.md 2.6).
                 caller_id: caller_id.unwrap_or_else(|| user_of(&self.setup.from)),
                 ring_s: spec.timeout_s,
+                detection: noun.detection.map(|detection| self.child_detection(detection)),
                 send_digits: noun.send_digits,
             }),
             document,
