@@ -466,3 +466,62 @@ fn the_packets_of_a_member_are_consumed_and_no_tier_relays_them() {
     conference.speaks[0] = false;
     assert_hears(&mut conference, 1, &[]);
 }
+
+/// Who hears whom, from the roles alone.
+fn heard_by(roles: &[Option<Member>], legs: &[LegId], listener: usize) -> Vec<usize> {
+    if !roles[listener].is_some_and(|role| role.hears) {
+        return Vec::new();
+    }
+    let speaks_to = |role: Option<Member>| match role.map(|role| role.voice) {
+        Some(Voice::Room) => true,
+        Some(Voice::Member(leg)) => leg == legs[listener],
+        Some(Voice::Nobody) | None => false,
+    };
+    (0..roles.len()).filter(|other| *other != listener && speaks_to(roles[*other])).collect()
+}
+
+#[test]
+fn any_course_of_joins_roles_and_losses_ends_with_what_the_roles_say() {
+    for (seed, cores) in [(1, 1), (2, 3), (3, 2), (4, 3)] {
+        let mut random = shared::SplitMix::new(seed);
+        let mut conference = Conference::new(cores, 7, |_| Member::default());
+        let legs: Vec<LegId> = (0..7).map(|party| conference.world.leg(party)).collect();
+        let mut roles = vec![Some(Member::default()); 7];
+        for _ in 0..12 {
+            for _ in 0..10 {
+                let party = random.below(7) as usize;
+                let voice = match random.below(8) {
+                    0 => Voice::Nobody,
+                    1 => Voice::Member(legs[(party + 1) % 7]),
+                    _ => Voice::Room,
+                };
+                let playout = match random.below(3) {
+                    0 => Playout::Adaptive,
+                    1 => Playout::Fixed(40),
+                    _ => Playout::Off,
+                };
+                let member = Member { voice, hears: random.below(6) > 0, playout };
+                if random.below(5) == 0 {
+                    conference.world.unbridge(party);
+                    roles[party] = None;
+                } else {
+                    conference.world.enter(party, ROOM, member);
+                    roles[party] = Some(member);
+                }
+                // Some of what is said meanwhile is lost, and no act waits for a tick.
+                conference.speaks = (0..7).map(|_| random.below(20) > 0).collect();
+                conference.run(1);
+                conference.world.run(random.below(20));
+            }
+            conference.speaks = vec![true; 7];
+            conference.run(40);
+            for party in 0..7 {
+                // A leg that is in no room hears silence, as any leg that is joined to nobody.
+                let others = heard_by(&roles, &legs, party);
+                assert_hears(&mut conference, party, &others);
+            }
+        }
+        let up = conference.world.cores.iter().map(|(plane, _)| plane.meters().room_members);
+        assert_eq!(up.sum::<u64>(), roles.iter().flatten().count() as u64);
+    }
+}
