@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use shared::media::{PlayEnd, TapLimits, TapTracks};
 use shared::{
-    LegPlan, MediaCommand, MediaEvent, PlayId, Sink, SrtpKey, SrtpKeys, SrtpMaster, SrtpSuite,
-    TapId,
+    LegPlan, MediaCommand, MediaEvent, Member, PlayId, Playout, RoomId, Sink, SrtpKey, SrtpKeys,
+    SrtpMaster, SrtpSuite, TapId, Voice,
 };
 
 use crate::g711;
@@ -379,4 +379,30 @@ fn an_echo_opens_with_one_key_and_seals_with_the_other() {
         assert_eq!(replayed, Received::Dropped(DropReason::SrtpReplayed));
         assert_eq!(peer.heard(&mut world).len(), 1);
     }
+}
+
+#[test]
+fn members_of_a_room_hear_each_other_whichever_of_them_have_srtp() {
+    let mut world = World::new(1);
+    let room = RoomId(6);
+    world.open_room(room);
+    let mut peers = [Peer::start(&mut world, LONG), Peer::start(&mut world, SHORT)];
+    let clear = world.start(|_| ());
+    let member = Member { voice: Voice::Room, hears: true, playout: Playout::Off };
+    for party in [peers[0].party, peers[1].party, clear] {
+        world.enter(party, room, member);
+    }
+    for value in 1..=40u8 {
+        let _ = peers[0].speak(&mut world, &[value; 160]);
+        world.run(20);
+    }
+    let said: Vec<u8> = (1..=38).collect();
+    let heard_by_clear: Vec<u8> = world.heard(clear).iter().map(|sent| sent.payload()[0]).collect();
+    let heard = peers[1].heard(&mut world);
+    let heard_by_peer: Vec<u8> = heard.iter().map(|sent| sent.payload()[0]).collect();
+    for heard in [heard_by_clear, heard_by_peer] {
+        assert!(heard.windows(said.len()).any(|window| window == said), "{heard:?}");
+    }
+    let own = peers[0].heard(&mut world);
+    assert!(own.iter().all(|sent| sent.payload() == [0xFF; 160]));
 }
