@@ -184,7 +184,7 @@ fn period_of(past: &[i16; PAST_SAMPLES]) -> usize {
     most_alike::<COMPARED>(&scaled, from, (2 * coarse + 1).min(PERIOD_MAX))
 }
 
-/// The lag from `from` to `to` at which the last samples, so many, resemble those before best.
+/// The lag from `from` to `to` at which the last `COMPARED` samples resemble earlier ones best.
 fn most_alike<const COMPARED: usize>(samples: &[i16], from: usize, to: usize) -> usize {
     let base = samples.len() - COMPARED;
     let square = |at: usize| i32::from(samples[at]) * i32::from(samples[at]);

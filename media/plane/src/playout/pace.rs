@@ -117,7 +117,7 @@ const TICK_MS: u32 = 20;
 mod tests {
     use super::*;
 
-    /// The steps of so many windows in which each packet has this margin.
+    /// The steps of a number of windows in which each packet has this margin.
     fn steps(pace: &mut Pace, margin_ms: u32, windows: usize) -> Vec<Step> {
         let mut steps = Vec::new();
         for _ in 0..windows * usize::from(WINDOW_TICKS) {

@@ -173,14 +173,14 @@ fn a_party_that_stops_fades_away_and_is_silent() {
     let gaps = pulled.iter().filter(|pulled| **pulled == Pulled::Gap).count();
     assert_eq!(gaps, usize::from(STARVED_TICKS));
     assert_eq!(pulled[9], Pulled::Nothing);
-    let mut told = self::buffer(Playout::Off);
-    told.push(2, 0, &voice(0, 160), 10);
-    told.pull(&mut [0; FRAME_SAMPLES]);
-    told.stop();
-    assert_eq!(told.pull(&mut [0; FRAME_SAMPLES]).0, Pulled::Nothing);
+    let mut stopped = self::buffer(Playout::Off);
+    stopped.push(2, 0, &voice(0, 160), 10);
+    stopped.pull(&mut [0; FRAME_SAMPLES]);
+    stopped.stop();
+    assert_eq!(stopped.pull(&mut [0; FRAME_SAMPLES]).0, Pulled::Nothing);
 }
 
-/// Plays a party whose packets arrive so many milliseconds after they were sent; answers the frames, the packets
+/// Plays a party whose packets arrive `delay_ms` after they were sent; answers the frames, the packets
 /// that were late, and the margins in milliseconds.
 fn jittered(
     mode: Playout,
