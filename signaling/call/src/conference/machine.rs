@@ -314,7 +314,8 @@ impl Conference {
         left: &'static str,
     ) {
         let calls: Vec<CallSid> = self.members.keys().copied().collect();
-        let carrier = ending.as_ref().map(|(call, _)| *call).or(calls.first().copied());
+        let anybody = calls.first().or(self.expected.keys().next()).copied();
+        let carrier = ending.as_ref().map(|(call, _)| *call).or(anybody);
         for call in calls {
             self.remove(now, call, left, CallStatus::InProgress);
             self.tell(call, ConferenceInput::Left);
@@ -326,7 +327,7 @@ impl Conference {
         self.ended = Some((reason, ending.as_ref().map(|(call, _)| *call)));
         self.updated_ms = now.unix_ms;
         self.effects.push_back(ConferenceEffect::Changed);
-        // A conference has had a member, so there is always one that the callback can name.
+        // A conference that has not ended has a member or expects one, so that the callback can always name one.
         let Some(carrier) = carrier else { return };
         let ending = ending.as_ref().map(|(call, label)| (*call, label.as_deref()));
         self.event(now, ConferenceEvent::End, "conference-end", carrier, |form| {
@@ -652,6 +653,16 @@ mod tests {
         assert_eq!(room.status(), ConferenceStatus::InProgress, "one more is on its way");
         room.end(Now::default());
         assert!(words(&mut room).contains(&"drop 3".to_owned()));
+    }
+
+    #[test]
+    fn the_end_of_a_conference_that_nobody_has_entered_is_reported() {
+        let mut room = room();
+        room.expect(Now::default(), AGENT, entry());
+        words(&mut room);
+        room.end(Now::default());
+        let words = words(&mut room);
+        assert_eq!(words, ["drop 1", "changed", "conference-end 1 conference-ended-via-api"]);
     }
 
     #[test]
