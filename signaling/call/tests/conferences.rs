@@ -157,6 +157,24 @@ fn a_hang_up_leaves_and_reports_the_action_without_running_it() {
 }
 
 #[test]
+fn a_call_that_rest_ends_leaves_by_rest_and_reports_the_action() {
+    let (mut story, _) =
+        Story::with("<Dial action=\"/d\"><Conference waitUrl=\"\">ops</Conference></Dial>");
+    entered(&mut story, true);
+    let words = story.tell('a', CallInput::Api(ApiUpdate::Complete));
+    assert_eq!(
+        words,
+        [
+            "a: hangup",
+            "a: leave conference Api",
+            "a: POST /d",
+            "a: ended completed",
+            "a: callback completed",
+        ]
+    );
+}
+
+#[test]
 fn a_redirect_by_rest_leaves_the_room_without_the_action() {
     let (mut story, _) = Story::with("<Dial action=\"/d\"><Conference>ops</Conference></Dial>");
     entered(&mut story, true);

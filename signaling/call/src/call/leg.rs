@@ -278,7 +278,12 @@ impl Call {
                 self.facts.sip_status = Some(487);
                 self.end(now, CallStatus::Canceled, Ending::Bye);
             }
-            Leg::Up => self.end(now, CallStatus::Completed, Ending::Bye),
+            Leg::Up => {
+                if let Activity::Conferring(conferring) = &mut self.activity {
+                    conferring.leaves_by_rest();
+                }
+                self.end(now, CallStatus::Completed, Ending::Bye);
+            }
             Leg::Over => {}
         }
     }

@@ -42,6 +42,8 @@ pub(crate) struct Conferring {
     /// When `timeLimit` is over.
     limit_at: Option<Instant>,
     recording: Option<RecordingSid>,
+    /// Who ends the stay, should our leg end next.
+    departure: Departure,
 }
 
 /// Why a script runs.
@@ -78,6 +80,7 @@ impl Call {
             hold: None,
             limit_at: Some(now.mono + Duration::from_secs(u64::from(limit_s))),
             recording: None,
+            departure: Departure::HungUp,
             spec: Dial { conference: None, record: None, ..spec.clone() },
         });
         self.timeline("conference", format_args!("enters `{}`", conferring.name));
@@ -303,7 +306,13 @@ impl Conferring {
             hold: None,
             limit_at: None,
             recording: None,
+            departure: Departure::HungUp,
         }
+    }
+
+    /// REST ends the call: the conference reports another reason than for a party that hangs up.
+    pub(crate) fn leaves_by_rest(&mut self) {
+        self.departure = Departure::Api;
     }
 
     /// Leaves by the party's own doing.
@@ -383,7 +392,7 @@ impl Waits for Conferring {
 
     fn on_leg_over(mut self, call: &mut Call, now: Now) -> Option<Activity> {
         self.stop(call, |_| true);
-        call.effect(CallEffect::LeaveConference { departure: Departure::HungUp });
+        call.effect(CallEffect::LeaveConference { departure: self.departure });
         // The application gets the result; its answer is not executed.
         if let Some(action) = self.spec.action.take()
             && let Ok(url) = call.resolve(&action.url)
