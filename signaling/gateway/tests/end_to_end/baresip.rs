@@ -20,7 +20,7 @@ use crate::wav;
 /// A baresip driven over its control port; killed when dropped.
 ///
 /// It says a tone all the time and writes what it hears to files.
-struct Baresip {
+pub struct Baresip {
     program: Program,
     control: TcpStream,
     /// Unread output of the control port.
@@ -31,6 +31,11 @@ struct Baresip {
 impl Baresip {
     /// alice, who does not register; `account` are further parameters of hers.
     fn start(account: &str) -> Self {
+        Self::saying(account, &wav::tone(160_000))
+    }
+
+    /// As [`Baresip::start`], with another sound than the tone.
+    pub fn saying(account: &str, sound: &[u8]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = port.expect("a free port").port();
@@ -39,7 +44,7 @@ impl Baresip {
             .config("module sndfile.so\nmodule_app ctrl_tcp.so")
             .config(format!("ctrl_tcp_listen 127.0.0.1:{port}"))
             .config(format!("snd_path {}", folder.path().display()))
-            .saying(&wav::tone(160_000))
+            .saying(sound)
             .write("127.0.0.1:0");
         // Its trace is wanted as it happens, not by blocks.
         let mut command = Command::new("stdbuf");
@@ -51,7 +56,7 @@ impl Baresip {
     }
 
     /// A command of its menu.
-    fn command(&mut self, name: &str, parameters: &str) {
+    pub fn command(&mut self, name: &str, parameters: &str) {
         let text = json!({"command": name, "params": parameters, "token": name}).to_string();
         write!(self.control, "{}:{text},", text.len()).expect("it reads");
         let answer = self.wait_for(name, |message| message["token"] == name);
@@ -59,7 +64,7 @@ impl Baresip {
     }
 
     /// Waits for an event of this type.
-    fn event(&mut self, kind: &str) -> Value {
+    pub fn event(&mut self, kind: &str) -> Value {
         self.wait_for(kind, |message| message["type"] == kind)
     }
 
@@ -91,17 +96,22 @@ impl Baresip {
         Some(message)
     }
 
-    fn printed(&self) -> String {
+    pub fn printed(&self) -> String {
         self.program.printed()
     }
 
     /// Loud samples of all that it has heard so far.
     fn loud(&self) -> usize {
+        wav::loud(&self.heard())
+    }
+
+    /// All that it has heard so far, call by call: 8,000 Hz.
+    pub fn heard(&self) -> Vec<i16> {
         let files = std::fs::read_dir(self.folder.path()).expect("readable").flatten();
         let heard = files.map(|file| file.path()).filter(|path| {
             path.file_name().is_some_and(|name| name.to_string_lossy().ends_with("-dec.wav"))
         });
-        heard.map(|path| wav::loud(&wav::read(&path))).sum()
+        heard.flat_map(|path| wav::read(&path)).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 //! an application of its own, and ends everything it started.
 
 mod application;
+mod conference;
 mod crowd;
 mod gateway;
 mod kamailio;
@@ -19,12 +20,15 @@ mod rest;
 mod rtp;
 mod sdk;
 mod sipp;
+mod tones;
 mod wait;
 mod wav;
 
 mod applications;
 mod baresip;
 mod browsers;
+mod conference_control;
+mod conferences;
 mod connections;
 mod conservation;
 mod coverage;

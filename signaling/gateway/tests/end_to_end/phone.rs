@@ -51,6 +51,11 @@ impl Caller {
         Self { target: format!("sip:1000@{domain};transport=tls"), codec: "PCMU", environment }
     }
 
+    /// Calls this user instead of 1000.
+    pub fn to(self, user: &str) -> Self {
+        Self { target: self.target.replacen("1000", user, 1), ..self }
+    }
+
     pub fn codec(self, codec: &'static str) -> Self {
         Self { codec, ..self }
     }

@@ -153,7 +153,7 @@ fn parse(bytes: &[u8]) -> Option<Packet> {
     })
 }
 
-/// A party that says one byte over and over, in packets of so many milliseconds, and counts what it
+/// A party that says one byte, or a sound, over and over, in packets of so many milliseconds, and counts what it
 /// hears. It begins when it first hears something, and ends when dropped.
 pub struct Talker {
     shared: Arc<Heard>,
@@ -174,6 +174,16 @@ struct Heard {
 
 impl Talker {
     pub fn start(party: Party, says: u8, packet_ms: u16) -> Self {
+        let payload = vec![says; usize::from(packet_ms) * 8];
+        Self::say(party, Says { payload_type: 0, ssrc: u32::from(says), packet_ms, codes: payload })
+    }
+
+    /// Says these codes of a static payload type, whole packets of 20 ms, from the start again after their end.
+    pub fn sounding(party: Party, payload_type: u8, codes: Vec<u8>) -> Self {
+        Self::say(party, Says { payload_type, ssrc: 20, packet_ms: 20, codes })
+    }
+
+    fn say(party: Party, says: Says) -> Self {
         let shared = Arc::new(Heard {
             of: [const { AtomicUsize::new(0) }; 256],
             loud: AtomicUsize::new(0),
@@ -182,7 +192,7 @@ impl Talker {
             is_over: AtomicBool::new(false),
         });
         let heard = Arc::clone(&shared);
-        let thread = Some(std::thread::spawn(move || talk(&party, says, packet_ms, &heard)));
+        let thread = Some(std::thread::spawn(move || talk(&party, &says, &heard)));
         Self { shared, thread }
     }
 
@@ -207,6 +217,31 @@ impl Talker {
     }
 }
 
+/// What a talker says.
+struct Says {
+    payload_type: u8,
+    ssrc: u32,
+    packet_ms: u16,
+    /// G.711 codes, a multiple of a packet.
+    codes: Vec<u8>,
+}
+
+impl Says {
+    fn packet(&self, number: u32) -> Packet {
+        let samples = u32::from(self.packet_ms) * 8;
+        let packets = self.codes.len() / samples as usize;
+        let at = number as usize % packets * samples as usize;
+        Packet {
+            payload_type: self.payload_type,
+            marker: number == 0,
+            sequence: number as u16,
+            timestamp: number.wrapping_mul(samples),
+            ssrc: self.ssrc,
+            payload: self.codes[at..at + samples as usize].to_vec(),
+        }
+    }
+}
+
 impl Drop for Talker {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::Relaxed);
@@ -216,10 +251,10 @@ impl Drop for Talker {
     }
 }
 
-fn talk(party: &Party, says: u8, packet_ms: u16, heard: &Heard) {
+fn talk(party: &Party, says: &Says, heard: &Heard) {
     party.socket.set_read_timeout(Some(Duration::from_millis(2))).expect("a timeout");
     let (mut gateway, mut number) = (None, 0u32);
-    let interval = Duration::from_millis(u64::from(packet_ms));
+    let interval = Duration::from_millis(u64::from(says.packet_ms));
     let mut due = Instant::now();
     while !heard.is_over.load(Ordering::Relaxed) {
         while let Some((packet, from)) = party.receive() {
@@ -232,16 +267,7 @@ fn talk(party: &Party, says: u8, packet_ms: u16, heard: &Heard) {
             *heard.from.lock().expect("not poisoned") = gateway;
         }
         let Some(to) = gateway.filter(|_| Instant::now() >= due) else { continue };
-        let samples = u32::from(packet_ms) * 8;
-        let packet = Packet {
-            payload_type: 0,
-            marker: number == 0,
-            sequence: number as u16,
-            timestamp: number.wrapping_mul(samples),
-            ssrc: u32::from(says),
-            payload: vec![says; samples as usize],
-        };
-        party.send(to, &packet);
+        party.send(to, &says.packet(number));
         number += 1;
         due = (due + interval).max(Instant::now() - interval);
     }
