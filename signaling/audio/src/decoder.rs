@@ -1,4 +1,4 @@
-//! Audio files to both laws at 8,000 Hz while they arrive: WAV, AU and raw mu-law. Pure.
+//! Audio files to both laws at 8,000 Hz while they arrive: WAV, AIFF, AU, raw mu-law and MP3. Pure.
 //!
 //! A decoder holds the decoded samples and not the file. Their memory must be allowed beforehand:
 //! [`Decoder::push`] stops when it needs more than [`Decoder::allow`] has given. A file that announces
@@ -9,18 +9,12 @@ use plane::g711;
 use shared::{Codec, Prompt, limits};
 
 use crate::error::AudioError;
-use crate::head::{Format, Head};
-use crate::memory::{Charge, LARGE_BYTES};
+use crate::format::Format;
+use crate::head::Head;
+use crate::memory::Charge;
+use crate::mp3::Mp3;
 use crate::resample::{RATES_HZ, Resampler};
-
-/// The result of a push.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pushed {
-    /// All bytes were taken.
-    All,
-    /// Bytes are left: allow the decoder this number of bytes in total first.
-    NeedsRoom(usize),
-}
+use crate::samples::{Pushed, Samples, UNKNOWN_FIRST_BYTES};
 
 /// A decoder into both laws.
 pub type Decoder = Decoding<Laws>;
@@ -39,20 +33,6 @@ pub fn decode(media_type: &str, bytes: &[u8]) -> Result<Vec<i16>, AudioError> {
     decoding.ended().map(|linear| linear.samples)
 }
 
-/// The destination of samples.
-pub trait Samples: Default {
-    /// Bytes of one sample.
-    const BYTES: usize;
-    /// Makes room for this number of samples in total.
-    fn allow(&mut self, samples: usize);
-    /// Samples that there is room for, in total.
-    fn room(&self) -> usize;
-    /// Appends a sample.
-    fn push(&mut self, sample: i16);
-    /// Samples taken.
-    fn len(&self) -> usize;
-}
-
 /// A decoder of one file.
 pub struct Decoding<S> {
     stage: Stage,
@@ -65,6 +45,8 @@ pub struct Decoding<S> {
 enum Stage {
     Head(Head),
     Audio(Audio),
+    /// MP3 has no head: its frames say everything.
+    Mp3(Box<Mp3>),
 }
 
 impl<S: Samples> Decoding<S> {
@@ -74,7 +56,10 @@ impl<S: Samples> Decoding<S> {
     /// # Errors
     /// Files of this type are not played.
     pub fn new(media_type: &str, length: Option<u64>) -> Result<Self, AudioError> {
-        let stage = Stage::Head(Head::of(media_type)?);
+        let stage = match media_type {
+            "audio/mpeg" => Stage::Mp3(Box::new(Mp3::new(length))),
+            other => Stage::Head(Head::of(other)?),
+        };
         Ok(Self { stage, length, read: 0, made: S::default() })
     }
 
@@ -93,6 +78,7 @@ impl<S: Samples> Decoding<S> {
         let offered = input.len();
         let pushed = match &mut self.stage {
             Stage::Audio(audio) => audio.push(input, &mut self.made),
+            Stage::Mp3(mp3) => mp3.push(input, &mut self.made),
             Stage::Head(_) => Ok(Pushed::All),
         };
         self.read += (offered - input.len()) as u64;
@@ -108,6 +94,7 @@ impl<S: Samples> Decoding<S> {
     pub fn allow(&mut self, bytes: usize) {
         let filter_bytes = match &self.stage {
             Stage::Audio(audio) => Resampler::filter_bytes(audio.format.rate_hz),
+            Stage::Mp3(mp3) => mp3.filter_bytes(),
             Stage::Head(_) => 0,
         };
         self.made.allow(bytes.saturating_sub(filter_bytes) / S::BYTES);
@@ -116,6 +103,10 @@ impl<S: Samples> Decoding<S> {
     fn ended(mut self) -> Result<S, AudioError> {
         let mut audio = match self.stage {
             Stage::Audio(audio) => audio,
+            Stage::Mp3(mp3) => {
+                mp3.finish(&mut self.made)?;
+                return Ok(self.made);
+            }
             Stage::Head(head) => {
                 let audio = Audio::new(head.ended()?, None, self.read)?;
                 self.made.allow(audio.cut.len());
@@ -329,9 +320,6 @@ impl Audio {
     }
 }
 
-/// Bytes of both laws that a file of unknown length asks for first: half a minute. Most files without a
-/// length are speech that is generated while it is sent.
-const UNKNOWN_FIRST_BYTES: usize = LARGE_BYTES / 2;
 /// Blocks decoded between two checks for room.
 const BLOCKS_A_STEP: usize = 2_048;
 /// Most bytes that one file asks for: the longest file that we play, and the largest filter.
@@ -428,7 +416,9 @@ mod tests {
     #[test]
     fn what_is_not_played_is_named() {
         let error = |media_type, bytes: &[u8]| decode(media_type, bytes).unwrap_err();
-        assert_eq!(error("audio/mpeg", b"ID3"), AudioError::NotBuilt("audio/mpeg".to_owned()));
+        assert_eq!(error("audio/gsm", b""), AudioError::NotBuilt("audio/gsm".to_owned()));
+        assert!(matches!(error("audio/mpeg", b"ID3"), AudioError::Malformed("MP3 file", _)));
+        assert!(matches!(error("audio/aiff", b"FORM"), AudioError::Malformed("AIFF file", _)));
         assert_eq!(error("text/html", b""), AudioError::UnknownType("text/html".to_owned()));
         assert_eq!(error("audio/wav", &file(3, 1, 8_000, 32, &[0; 8])), AudioError::Format(3));
         assert_eq!(error("audio/wav", &file(PCM, 3, 8_000, 16, &[0; 8])), AudioError::Channels(3));
@@ -439,6 +429,38 @@ mod tests {
         assert_eq!(error("audio/wav", &file(PCM, 1, 8_000, 32, &[0; 8])), AudioError::Bits(32));
         assert_eq!(error("audio/wav", &file(PCM, 1, 8_000, 16, &[])), AudioError::Empty);
         assert!(matches!(error("audio/wav", b"<html>"), AudioError::Malformed(..)));
+    }
+
+    #[test]
+    fn aiff_files_are_played_in_each_of_their_codings() {
+        let rate = [0x40, 0x0B, 0xFA, 0, 0, 0, 0, 0, 0, 0]; // 8,000 as an 80-bit float
+        let aiff = |bits: u16, compression: &[u8], data: &[u8]| {
+            let kind: &[u8] = if compression.is_empty() { b"AIFF" } else { b"AIFC" };
+            let length = u32::try_from(18 + compression.len()).unwrap();
+            let head = [&length.to_be_bytes()[..], &[0, 1, 0, 0, 0, 2], &bits.to_be_bytes(), &rate];
+            let sound = u32::try_from(8 + data.len()).unwrap().to_be_bytes();
+            let parts = [
+                &b"FORM\0\0\0\0"[..],
+                kind,
+                b"NAME\0\0\0\x03abc\0",
+                b"COMM",
+                &head.concat()[..],
+                compression,
+                b"SSND",
+                &sound,
+                &[0; 8],
+                data,
+                b"MARK",
+            ];
+            decode("audio/aiff", &parts.concat())
+        };
+        assert_eq!(aiff(16, b"", &[1, 0, 0xFF, 0]), Ok(vec![256, -256]));
+        assert_eq!(aiff(8, b"", &[1, 0xFF]), Ok(vec![256, -256]));
+        assert_eq!(aiff(24, b"NONE", &[1, 0, 9, 0xFF, 0, 9]), Ok(vec![256, -256]));
+        assert_eq!(aiff(16, b"sowt", &[0, 1, 0, 0xFF]), Ok(vec![256, -256]));
+        assert_eq!(aiff(16, b"ulaw", &[0xFF, 0xFF]), Ok(vec![0, 0]));
+        assert_eq!(aiff(32, b"", &[0; 8]), Err(AudioError::Bits(32)));
+        assert!(matches!(aiff(16, b"ima4", &[0; 8]), Err(AudioError::Malformed("AIFF file", _))));
     }
 
     #[test]
@@ -526,6 +548,8 @@ mod tests {
         fn any_bytes_are_read_without_a_panic(head in 0usize..64, bytes: Vec<u8>) {
             let _ = decode("audio/wav", &bytes);
             let _ = decode("audio/basic", &[b".snd", bytes.as_slice()].concat());
+            let _ = decode("audio/aiff", &[b"FORM\0\0\0\0AIFFCOMM\0\0\0\x12", bytes.as_slice()].concat());
+            let _ = decode("audio/mpeg", &bytes);
             let mut changed = file(PCM, 1, 8_000, 16, &[0; 64]);
             let start = head.min(changed.len());
             for (place, byte) in changed[start..].iter_mut().zip(&bytes) {

@@ -6,7 +6,7 @@ use shared::limits;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AudioError {
     /// A type that the API plays and this version does not.
-    #[error("files of the type `{0}` are not played in this version; use WAV or mu-law")]
+    #[error("files of the type `{0}` are not played in this version; use MP3, WAV, AIFF or mu-law")]
     NotBuilt(String),
     /// Not an audio type.
     #[error("the type `{0}` is not audio that can be played")]

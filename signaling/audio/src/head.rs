@@ -1,66 +1,13 @@
-//! Parses the head of an audio file while bytes arrive: WAV, AU and raw mu-law. Pure; every length is
+//! Parses the head of an audio file while bytes arrive: WAV, AIFF, AU and raw mu-law. Pure; every length is
 //! checked.
 
-use plane::g711;
 use shared::Codec;
 
+use crate::aiff::AiffHead;
 use crate::error::AudioError;
+use crate::fields::{Taken, skipped, u16_le, u32_be, u32_le};
+use crate::format::{Coding, Format};
 use crate::resample::PROMPT_HZ;
-
-/// The encoding of one sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Coding {
-    /// Unsigned, 128 is silence.
-    Pcm8,
-    Pcm16,
-    /// Big-endian, in AU files.
-    Pcm16Big,
-    Pcm24,
-    Law(Codec),
-}
-
-impl Coding {
-    pub(super) const fn bytes(self) -> usize {
-        match self {
-            Self::Pcm8 | Self::Law(_) => 1,
-            Self::Pcm16 | Self::Pcm16Big => 2,
-            Self::Pcm24 => 3,
-        }
-    }
-
-    pub(super) fn linear(self, bytes: &[u8]) -> i16 {
-        match (self, bytes) {
-            (Self::Pcm8, [byte, ..]) => (i16::from(*byte) - 128) << 8,
-            (Self::Law(codec), [byte, ..]) => g711::decode(codec, *byte),
-            (Self::Pcm16, [low, high, ..]) => i16::from_le_bytes([*low, *high]),
-            (Self::Pcm16Big, [high, low, ..]) => i16::from_be_bytes([*high, *low]),
-            // The lowest byte is below the resolution of 16 bits.
-            (Self::Pcm24, [_, low, high, ..]) => i16::from_le_bytes([*low, *high]),
-            // A partial sample at the end of a cut file.
-            (Self::Pcm8 | Self::Law(_) | Self::Pcm16 | Self::Pcm16Big | Self::Pcm24, _) => 0,
-        }
-    }
-}
-
-/// The format that a head declares.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Format {
-    pub(super) coding: Coding,
-    pub(super) channels: u16,
-    pub(super) rate_hz: u32,
-    /// Bytes of audio; `None` = to the end of the file.
-    pub(super) bytes: Option<u64>,
-    /// First bytes of the audio, read in search of a head that the file does not have.
-    pub(super) begun: Vec<u8>,
-}
-
-impl Format {
-    /// The format of the speech worker: linear samples.
-    pub(super) fn samples(bytes: u64) -> Self {
-        let coding = Coding::Pcm16;
-        Self { coding, channels: 1, rate_hz: PROMPT_HZ, bytes: Some(bytes), begun: Vec::new() }
-    }
-}
 
 /// The parser of a head.
 #[derive(Debug)]
@@ -68,6 +15,7 @@ pub(super) enum Head {
     Wav(WavHead),
     /// `audio/basic` and `audio/ulaw`: an AU file, or mu-law without a head.
     Basic(AuHead),
+    Aiff(AiffHead),
 }
 
 impl Head {
@@ -79,6 +27,7 @@ impl Head {
         match media_type {
             "audio/wav" | "audio/wave" | "audio/x-wav" => Ok(Self::Wav(WavHead::default())),
             "audio/ulaw" | "audio/basic" => Ok(Self::Basic(AuHead::default())),
+            "audio/aiff" | "audio/x-aiff" | "audio/x-aifc" => Ok(Self::Aiff(AiffHead::default())),
             other if call::content::is_audio(other) => Err(AudioError::NotBuilt(other.to_owned())),
             other => Err(AudioError::UnknownType(other.to_owned())),
         }
@@ -89,6 +38,7 @@ impl Head {
         match self {
             Self::Wav(head) => head.read(input),
             Self::Basic(head) => head.read(input),
+            Self::Aiff(head) => head.read(input),
         }
     }
 
@@ -96,6 +46,7 @@ impl Head {
     pub(super) fn ended(self) -> Result<Format, AudioError> {
         match self {
             Self::Wav(head) => Err(head.part.missing()),
+            Self::Aiff(head) => Err(head.missing()),
             // Shorter than the magic number of an AU file: raw mu-law.
             Self::Basic(AuHead { part: AuPart::Magic, taken, .. }) => Ok(raw_mulaw(taken.0)),
             Self::Basic(_) => Err(AudioError::Malformed("AU file", "its head is cut")),
@@ -303,43 +254,4 @@ fn au_format(fields: &[u8]) -> Result<Format, AudioError> {
 fn raw_mulaw(begun: Vec<u8>) -> Format {
     let coding = Coding::Law(Codec::Pcmu);
     Format { coding, channels: 1, rate_hz: PROMPT_HZ, bytes: None, begun }
-}
-
-/// Bytes of an incomplete field.
-#[derive(Debug, Default)]
-struct Taken(Vec<u8>);
-
-impl Taken {
-    /// The field of `count` bytes, once it is complete.
-    fn exactly(&mut self, count: usize, input: &mut &[u8]) -> Option<Vec<u8>> {
-        let wanted = count.saturating_sub(self.0.len()).min(input.len());
-        let (more, rest) = input.split_at(wanted);
-        self.0.extend_from_slice(more);
-        *input = rest;
-        (self.0.len() >= count).then(|| std::mem::take(&mut self.0))
-    }
-}
-
-/// Skips bytes of `input`. Returns whether all `skip` bytes are skipped.
-fn skipped(skip: &mut u64, input: &mut &[u8]) -> bool {
-    let passed = usize::try_from(*skip).unwrap_or(usize::MAX).min(input.len());
-    *input = &input[passed..];
-    *skip -= passed as u64;
-    *skip == 0
-}
-
-fn u16_le(bytes: &[u8], at: usize) -> u16 {
-    field(bytes, at).map_or(0, u16::from_le_bytes)
-}
-
-fn u32_le(bytes: &[u8], at: usize) -> u32 {
-    field(bytes, at).map_or(0, u32::from_le_bytes)
-}
-
-fn u32_be(bytes: &[u8], at: usize) -> u32 {
-    field(bytes, at).map_or(0, u32::from_be_bytes)
-}
-
-fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..)?.first_chunk().copied()
 }

@@ -14,9 +14,10 @@ use shared::{Prompt, limits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use crate::decoder::{DECODED_BYTES_MAX, Decoder, Pushed};
+use crate::decoder::{DECODED_BYTES_MAX, Decoder};
 use crate::error::AudioError;
 use crate::memory::{AudioMemory, Charge, LARGE_BYTES, NoRoom};
+use crate::samples::Pushed;
 
 /// Files that load at once. Past it they wait for a place, within their time.
 const LOADS_MAX: usize = 256;

@@ -1,10 +1,12 @@
 //! Calls as an application sees them: headers, fallbacks, recordings, callbacks, live changes.
 
+use plane::g711;
 use serde_json::Value;
+use shared::Codec;
 
 use crate::application::{Answer, Application, Asked};
 use crate::gateway::{ACCOUNT, Gateway, TOKEN};
-use crate::rtp::{Party, Stream, sound};
+use crate::rtp::{Packet, Party, Stream, sound};
 use crate::sdk;
 use crate::sipp::{self, Running, Sipp};
 use crate::wait;
@@ -93,6 +95,26 @@ fn a_recording_is_reported_by_callback_and_downloaded_with_the_right_length() {
     assert!((2.9..=3.1).contains(&seconds), "{seconds} s of 3 s");
     assert_eq!(lines[3..], ["401", "True 0", "404"], "{printed}");
     assert_eq!(told.parameter("RecordingDuration"), Some("3"));
+}
+
+#[test]
+fn a_prompt_in_mp3_is_heard_by_the_party() {
+    // A tone of two seconds.
+    let tone = include_bytes!("../../../audio/tests/tone_8000.mp3");
+    let application = Application::start(move |asked| match asked.path.as_str() {
+        "/voice" => Answer::twiml("<Play>/tone.mp3</Play>"),
+        _ => Answer::file("audio/mpeg", tone.to_vec()),
+    });
+    let gateway = gateway_for(&application, &[]);
+    let party = Party::new();
+    let call = caller(&gateway, sipp::invite("") + &sipp::answered() + &sipp::hung_up(), &party);
+    let is_loud = |packet: &Packet| {
+        let loud = |code: &&u8| g711::decode(Codec::Pcmu, **code).unsigned_abs() > 4_000;
+        packet.payload.iter().filter(loud).count() > 60
+    };
+    let heard = party.receive_until(90, is_loud).len();
+    assert_eq!(heard, 90, "packets of the tone, of 100");
+    call.finish().expect_success();
 }
 
 #[test]

@@ -419,10 +419,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_type_that_is_not_played_is_13420_and_a_missing_file_11200() {
-        let server = Server::start("audio/mpeg", "").await;
+        let server = Server::start("audio/gsm", "").await;
         let failure = loader().load(PromptSource::Url(server.url()), &who()).await.unwrap_err();
         assert_eq!(failure.code, Code::PLAY_CONTENT_TYPE);
-        assert!(failure.sentence.contains("audio/mpeg"), "{failure:?}");
+        assert!(failure.sentence.contains("audio/gsm"), "{failure:?}");
         let missing = WebUrl::parse(&format!("{}missing", server.url().wire(None))).unwrap();
         let failure = loader().load(PromptSource::Url(missing), &who()).await.unwrap_err();
         assert_eq!(failure.code, Code::HTTP_RETRIEVAL);
