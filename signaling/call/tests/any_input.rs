@@ -6,10 +6,11 @@ mod story;
 
 use call::*;
 use proptest::prelude::*;
-use shared::{CallSid, Code, Now, PlayId};
+use shared::media::TapPause;
+use shared::{CallSid, Code, Now, PlayId, RecordingSid};
 use story::{inbound, outbound};
 
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 11] = [
     "<Response/>",
     "<Response><Say>x</Say><Gather><Say>y</Say><Pause/></Gather><Redirect/></Response>",
     "<Response><Record recordingStatusCallback='/r'/></Response>",
@@ -19,6 +20,7 @@ const DOCUMENTS: [&str; 10] = [
     "<Response><Enqueue/></Response>",
     "<Response><Redirect>http://_/</Redirect></Response>",
     "<Response><Hangup/></Response>",
+    "<Response><Start><Recording name='a'/></Start><Pause/><Stop><Recording name='a'/></Stop></Response>",
     "not xml",
 ];
 
@@ -62,7 +64,19 @@ fn input() -> impl Strategy<Value = CallInput> {
         1 => Just(CallInput::Api(ApiUpdate::Complete)),
         1 => Just(CallInput::Api(ApiUpdate::Twiml(DOCUMENTS[1].to_owned()))),
         1 => Just(CallInput::MediaLost),
+        2 => any::<u128>().prop_map(|sid| start(RecordingSid(sid))),
     ]
+}
+
+/// REST starts a recording.
+fn start(recording: RecordingSid) -> CallInput {
+    let settings =
+        RecordSettings { channels: 2, track: RecordingTrack::Both, trim: false, callback: None };
+    change(recording, RecordingChange::Start(settings))
+}
+
+fn change(recording: RecordingSid, change: RecordingChange) -> CallInput {
+    CallInput::Api(ApiUpdate::Recording { recording, change })
 }
 
 /// Inputs that name children and recordings of the call.
@@ -71,8 +85,20 @@ fn of_made_things(
     children: &[CallSid],
     recordings: &[RecordingPlan],
 ) -> Option<CallInput> {
+    if let Some(recording) = recordings.first().map(|plan| plan.recording) {
+        let pause = choice.is_multiple_of(2).then_some(TapPause::Skip);
+        let outcome = RecordingOutcome::Absent;
+        match choice / 16 {
+            11 => {
+                return Some(CallInput::RecordingEnded { recording, cause: RecordingEnd::Silence });
+            }
+            12 => return Some(CallInput::RecordingDone { recording, outcome }),
+            13 => return Some(change(recording, RecordingChange::Pause(pause))),
+            14 => return Some(change(recording, RecordingChange::Stop)),
+            _ => {}
+        }
+    }
     let sid = *children.get(usize::from(choice) % children.len().max(1))?;
-    let recording = recordings.first().map(|plan| plan.recording);
     let end = ChildEnd {
         status: CallStatus::Busy,
         sip_status: Some(486),
@@ -86,14 +112,6 @@ fn of_made_things(
         4..=6 => ChildEvent::Answered,
         7..=9 => ChildEvent::Ready,
         10 => ChildEvent::Left,
-        11 => {
-            let recording = recording?;
-            return Some(CallInput::RecordingEnded { recording, cause: RecordingEnd::Silence });
-        }
-        12 => {
-            let recording = recording?;
-            return Some(CallInput::RecordingDone { recording, outcome: RecordingOutcome::Absent });
-        }
         _ => ChildEvent::Ended(end),
     };
     Some(CallInput::Child { sid, event })

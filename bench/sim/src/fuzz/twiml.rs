@@ -57,6 +57,8 @@ pub const WORDS: &[&str] = &[
     "<Sip>sip:a@b?X-A=b</Sip>",
     "<Number>",
     "<Record/>",
+    "<Start><Recording name=\"a\" channels=\"mono\"/></Start>",
+    "<Stop><Recording name=\"a\"/></Stop>",
     "<Pause length=\"",
     "<Redirect>",
     "<Hangup/>",
