@@ -52,8 +52,10 @@ pub enum Step {
         /// What [`crate::render`] needs to show the reply.
         rendering: Rendering,
     },
-    /// Send the WAV file of this recording, `audio/x-wav`, honouring Range.
+    /// Send the audio of this recording, honouring Range.
     RecordingMedia {
+        /// The form of the audio.
+        form: AudioForm,
         /// Its record. Its status is completed, so a file exists.
         recording: Box<RecordingRecord>,
         /// Send two channels as recorded; otherwise mix them into one.
@@ -61,6 +63,15 @@ pub enum Step {
         /// For [`Rendering::missing`], where the file is gone.
         rendering: Rendering,
     },
+}
+
+/// Form in which the audio of a recording is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AudioForm {
+    /// `audio/x-wav`.
+    Wav,
+    /// `audio/mpeg`, made for its first reader.
+    Mp3,
 }
 
 /// An admitted request, as every resource sees it.

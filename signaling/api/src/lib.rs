@@ -23,7 +23,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use context::Step;
+pub use context::{AudioForm, Step};
 pub use described::openapi_paths;
 pub use guard::{Guard, Permit};
 pub use handle::{Admitted, Handled, admit, admit_operator, handle, render};

@@ -60,6 +60,13 @@ impl Rendering {
         self.frame.error(&WriteError::unavailable())
     }
 
+    /// 406 for this request: the program that makes MP3 is not installed.
+    pub fn without_mp3(&self) -> Response {
+        let message =
+            "MP3 needs the program sidetone-mp3 beside sidetone: install it, or ask for .wav";
+        self.frame.error(&WriteError::new(406, Code::NOT_ACCEPTABLE, message))
+    }
+
     /// 416 for this request: `Range` begins past the end of a recording.
     pub fn range_not_satisfiable(&self) -> Response {
         let message = "The range begins after the end of the recording";

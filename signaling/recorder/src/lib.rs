@@ -35,15 +35,30 @@ pub fn path(root: &Path, account: AccountSid, recording: RecordingSid) -> PathBu
     root.join(account.to_string()).join(format!("{recording}.wav"))
 }
 
-/// Removes the file of a deleted recording. A missing file is not an error.
+/// Path of the MP3 of a finished recording, which is made for its first reader.
+pub fn mp3_path(
+    root: &Path,
+    account: AccountSid,
+    recording: RecordingSid,
+    two_channels: bool,
+) -> PathBuf {
+    let ending = if two_channels { "stereo.mp3" } else { "mp3" };
+    root.join(account.to_string()).join(format!("{recording}.{ending}"))
+}
+
+/// Removes the files of a deleted recording. A missing file is not an error.
 ///
 /// # Errors
-/// An error of the file system; the file is still there.
+/// An error of the file system; the WAV file is still there.
 pub fn remove(root: &Path, account: AccountSid, recording: RecordingSid) -> std::io::Result<()> {
-    match std::fs::remove_file(path(root, account, recording)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
+    let mp3 = |two_channels| mp3_path(root, account, recording, two_channels);
+    for path in [mp3(false), mp3(true), path(root, account, recording)] {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
     }
+    Ok(())
 }
 
 /// Suffix of an unfinished file.

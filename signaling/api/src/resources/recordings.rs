@@ -9,7 +9,9 @@ use store::{
 };
 
 use crate::auth::unreadable;
-use crate::context::{Answered, CollectionVerb, Context, InstanceVerb, READ, READ_OR_DELETE, Step};
+use crate::context::{
+    Answered, AudioForm, CollectionVerb, Context, InstanceVerb, READ, READ_OR_DELETE, Step,
+};
 use crate::date::rfc2822;
 use crate::filters::conditions;
 use crate::lookup::{found, sid, uri};
@@ -37,7 +39,7 @@ pub(crate) fn collection(context: &Context<'_>, call: Option<CallSid>) -> Answer
     }
 }
 
-/// `/Recordings/{RE}`: audio without a suffix or with `.wav`, metadata with `.json`.
+/// `/Recordings/{RE}`: audio without a suffix, with `.wav` or with `.mp3`, metadata with `.json`.
 pub(crate) fn instance_or_media(context: &Context<'_>, recording: &str) -> Answered {
     let recording: RecordingSid = sid(recording)?;
     match (context.instance_verb_of(READ_OR_DELETE)?, context.suffix) {
@@ -54,12 +56,10 @@ pub(crate) fn instance_or_media(context: &Context<'_>, recording: &str) -> Answe
             }
             context.ok(&json(&row, &context.frame.base))
         }
-        (InstanceVerb::Fetch, Suffix::None | Suffix::Wav) => media(context, recording),
-        (InstanceVerb::Fetch, Suffix::Mp3) => Err(WriteError::new(
-            406,
-            Code::NOT_ACCEPTABLE,
-            "MP3 is not built in this version of the gateway: ask for .wav",
-        )),
+        (InstanceVerb::Fetch, Suffix::None | Suffix::Wav) => {
+            media(context, recording, AudioForm::Wav)
+        }
+        (InstanceVerb::Fetch, Suffix::Mp3) => media(context, recording, AudioForm::Mp3),
         (InstanceVerb::Fetch, Suffix::Xml | Suffix::Csv | Suffix::Html) => Err(WriteError::new(
             406,
             Code::NOT_ACCEPTABLE,
@@ -133,7 +133,7 @@ fn list(context: &Context<'_>, call: Option<CallSid>) -> Answered {
     context.ok(&paging.v2010(context.frame, "recordings", page))
 }
 
-fn media(context: &Context<'_>, recording: RecordingSid) -> Answered {
+fn media(context: &Context<'_>, recording: RecordingSid, form: AudioForm) -> Answered {
     let row = found(context.reader.recording(context.account.sid, recording))?;
     // Before that the file may be unfinished, and after a deletion it is gone.
     if row.status != RecordingStatus::Completed {
@@ -147,7 +147,7 @@ fn media(context: &Context<'_>, recording: RecordingSid) -> Answered {
         return Err(WriteError::invalid(Code::DUAL_CHANNEL_OF_MONO, message));
     }
     let rendering = context.rendering(200);
-    Ok(Step::RecordingMedia { recording: Box::new(row), two_channels, rendering })
+    Ok(Step::RecordingMedia { form, recording: Box::new(row), two_channels, rendering })
 }
 
 pub(crate) fn json(row: &RecordingRecord, base: &str) -> Value {

@@ -211,4 +211,41 @@ fn a_document_starts_a_recording_that_begins_with_the_answer_and_stops_it_by_nam
          print(row.status, row.track, row.source, row.error_code)"
     );
     assert_eq!(sdk::python(&gateway, &body).trim(), "completed inbound OutboundAPI None");
+    has_mp3(&gateway, recording, heard.len());
+}
+
+/// The recording is there as MP3 of its length, again and in parts, until it is deleted.
+fn has_mp3(gateway: &Gateway, recording: &str, samples: usize) {
+    let folder = gateway.folder.path().join("data/recordings").join(ACCOUNT);
+    let body = format!(
+        "import requests\n\
+         url = 'http://{}/2010-04-01/Accounts/{ACCOUNT}/Recordings/{recording}.mp3'\n\
+         login = ('{ACCOUNT}', '{TOKEN}')\n\
+         mp3 = requests.get(url, auth=login)\n\
+         assert (mp3.status_code, mp3.headers['Content-Type']) == (200, 'audio/mpeg'), mp3.text\n\
+         assert requests.get(url, auth=login).content == mp3.content\n\
+         part = requests.get(url, auth=login, headers={{'Range': 'bytes=100-199'}})\n\
+         assert (part.status_code, part.content) == (206, mp3.content[100:200])\n\
+         print(len(mp3.content))\n",
+        gateway.http
+    );
+    let bytes: usize = sdk::python(gateway, &body).trim().parse().expect("a length");
+    // 32 kbit/s are 4 bytes a millisecond, of 8 samples.
+    let wanted = samples / 2;
+    assert!((wanted..wanted + 2_000).contains(&bytes), "{bytes} bytes of {samples} samples");
+    let file = std::fs::read(folder.join(format!("{recording}.mp3"))).expect("beside the WAV");
+    let played = ::audio::decode("audio/mpeg", &file).expect("an MP3");
+    assert!(wav::loud(&played) > 6_000, "{} loud samples", wav::loud(&played));
+    assert_eq!(
+        crate::rest::request(
+            gateway,
+            "DELETE",
+            &format!("/2010-04-01/Accounts/{ACCOUNT}/Recordings/{recording}.json"),
+            &[]
+        )
+        .status,
+        204
+    );
+    let left = || std::fs::read_dir(&folder).map_or(0, Iterator::count);
+    wait::until("both files are gone", || left() == 0);
 }

@@ -1,9 +1,10 @@
 //! The audio of a recording, streamed from its file as 16-bit PCM: whole or a range, in two channels or
-//! mixed into one.
-//! Shell.
+//! mixed into one; or as the MP3 that was made of it. Shell.
 
+use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -30,15 +31,27 @@ pub(super) enum Answer {
     },
 }
 
-/// Streams the WAV file at `path`. Holds the permit until everything is read or the reader stops: a slow
+/// The file that is sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wanting {
+    /// A recording, in two channels or mixed into one.
+    Wav {
+        /// Two channels as recorded.
+        two_channels: bool,
+    },
+    /// An MP3 as it is.
+    Mp3,
+}
+
+/// Streams the file at `path`. Holds the permit until everything is read or the reader stops: a slow
 /// reader occupies a place of its own account only.
 pub(super) async fn respond(
     path: PathBuf,
-    two_channels: bool,
+    wanted: Wanting,
     range: Option<&HeaderValue>,
     permit: Permit,
 ) -> Answer {
-    let opened = tokio::task::spawn_blocking(move || Audio::open(&path, two_channels)).await;
+    let opened = tokio::task::spawn_blocking(move || Source::open(&path, wanted)).await;
     let Ok(Ok(Some(audio))) = opened else { return Answer::Missing };
     let range = range.and_then(|value| value.to_str().ok());
     match range.map(|text| parse_range(text, audio.bytes())) {
@@ -48,7 +61,8 @@ pub(super) async fn respond(
     }
 }
 
-fn stream(audio: Audio, part: Option<(u64, u64)>, permit: Permit) -> Response<Body> {
+fn stream(audio: Source, part: Option<(u64, u64)>, permit: Permit) -> Response<Body> {
+    let content_type = HeaderValue::from_static(audio.content_type());
     let whole = audio.bytes();
     let (first, last) = part.unwrap_or((0, whole.saturating_sub(1)));
     let count = if whole == 0 { 0 } else { last - first + 1 };
@@ -64,7 +78,7 @@ fn stream(audio: Audio, part: Option<(u64, u64)>, permit: Permit) -> Response<Bo
     });
     let mut response = Response::new(FileBody { chunks: receiver }.boxed());
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("audio/x-wav"));
+    headers.insert(header::CONTENT_TYPE, content_type);
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(count));
     if part.is_some() {
@@ -105,8 +119,59 @@ fn parse_range(text: &str, whole: u64) -> Wanted {
 /// A recording as it is sent: 16-bit PCM, whatever its file keeps.
 struct Audio(RecordedAudio);
 
+/// A file as it is sent.
+enum Source {
+    Wav(Audio),
+    /// An MP3 and its bytes.
+    Mp3(File, u64),
+}
+
+impl Source {
+    fn open(path: &Path, wanted: Wanting) -> io::Result<Option<Self>> {
+        match wanted {
+            Wanting::Wav { two_channels } => Ok(Audio::open(path, two_channels)?.map(Self::Wav)),
+            Wanting::Mp3 => {
+                let file = File::open(path)?;
+                let bytes = file.metadata()?.len();
+                Ok(Some(Self::Mp3(file, bytes)))
+            }
+        }
+    }
+
+    const fn content_type(&self) -> &'static str {
+        match self {
+            Self::Wav(_) => "audio/x-wav",
+            Self::Mp3(..) => "audio/mpeg",
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Wav(audio) => audio.bytes(),
+            Self::Mp3(_, bytes) => *bytes,
+        }
+    }
+
+    fn send(&self, first: u64, count: u64, mut take: impl FnMut(io::Result<Bytes>) -> bool) {
+        let (file, end) = match self {
+            Self::Wav(audio) => return audio.send(first, count, take),
+            Self::Mp3(file, _) => (file, first + count),
+        };
+        let mut at = first;
+        while at < end {
+            let mut chunk = vec![0; usize::try_from((end - at).min(CHUNK_BYTES)).unwrap_or(0)];
+            let read = file.read_exact_at(&mut chunk, at);
+            at += chunk.len() as u64;
+            let is_over = read.is_err();
+            if !take(read.map(|()| chunk.into())) || is_over {
+                return;
+            }
+        }
+    }
+}
+
 impl Audio {
-    fn open(path: &std::path::Path, two_channels: bool) -> io::Result<Option<Self>> {
+    fn open(path: &Path, two_channels: bool) -> io::Result<Option<Self>> {
         Ok(RecordedAudio::open(path, two_channels)?.map(Self))
     }
 

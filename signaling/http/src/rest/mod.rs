@@ -2,11 +2,12 @@
 
 mod legs;
 mod media;
+mod mp3;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use api::{Guard, Handled, Permit, Rendering, Step};
+use api::{AudioForm, Guard, Handled, Permit, Rendering, Step};
 use bytes::Bytes;
 use control::ApiRequest;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -46,6 +47,7 @@ pub struct Rest {
 
 struct Inner {
     recordings: PathBuf,
+    mp3: mp3::Mp3,
     guard: Guard,
     control: Sender<ApiCall>,
     open_reader: OpenReader,
@@ -62,6 +64,7 @@ impl Rest {
     pub fn new(open_reader: OpenReader, recordings: PathBuf, control: Sender<ApiCall>) -> Self {
         let inner = Inner {
             recordings,
+            mp3: mp3::Mp3::new(),
             guard: Guard::default(),
             control,
             open_reader,
@@ -203,9 +206,20 @@ impl Inner {
             Step::Queue { command, rendering } => {
                 self.ask_control(ApiRequest::Queue(command), &rendering).await
             }
-            Step::RecordingMedia { recording, two_channels, rendering } => {
-                let path = recorder::path(&self.recordings, recording.account, recording.sid);
-                match media::respond(path, two_channels, range, permit).await {
+            Step::RecordingMedia { form, recording, two_channels, rendering } => {
+                let (account, sid) = (recording.account, recording.sid);
+                let path = recorder::path(&self.recordings, account, sid);
+                let (path, wanted) = match form {
+                    AudioForm::Wav => (path, media::Wanting::Wav { two_channels }),
+                    AudioForm::Mp3 => {
+                        let mp3 = recorder::mp3_path(&self.recordings, account, sid, two_channels);
+                        match self.mp3.make(path, mp3.clone(), two_channels).await {
+                            Ok(()) => (mp3, media::Wanting::Mp3),
+                            Err(reason) => return respond(without_mp3(&rendering, &reason)),
+                        }
+                    }
+                };
+                match media::respond(path, wanted, range, permit).await {
                     media::Answer::Sent(response) => with_headers(response, rendering.headers()),
                     media::Answer::Missing => respond(rendering.missing()),
                     media::Answer::PastTheEnd { bytes } => {
@@ -245,6 +259,21 @@ impl Inner {
         let (reply, answer) = oneshot::channel();
         self.control.send(ApiCall { request, reply }).ok()?;
         answer.await.ok()
+    }
+}
+
+/// The answer to a request for an MP3 that there is not.
+fn without_mp3(rendering: &Rendering, reason: &mp3::NoMp3) -> api::Response {
+    match reason {
+        mp3::NoMp3::NoProgram => rendering.without_mp3(),
+        mp3::NoMp3::Busy => rendering.unavailable(),
+        mp3::NoMp3::Failed(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            rendering.missing()
+        }
+        mp3::NoMp3::Failed(error) => {
+            tracing::error!(%error, "a recording cannot be made into MP3");
+            rendering.unavailable()
+        }
     }
 }
 
