@@ -33,6 +33,7 @@ mod connections;
 mod conservation;
 mod coverage;
 mod demo;
+mod detection;
 mod dial;
 mod digits;
 mod driver;

@@ -87,6 +87,15 @@ impl Sipp {
     }
 }
 
+/// Waits until a program has this UDP port: an INVITE that comes before fails at once (RFC 3261 §18.4).
+pub fn wait_until_bound(port: u16) {
+    let bound = format!(":{port:04X} ");
+    crate::wait::until("program on the port", || {
+        let sockets = std::fs::read_to_string("/proc/net/udp").unwrap_or_default();
+        sockets.lines().any(|line| line.contains(&bound))
+    });
+}
+
 /// A SIPp that runs; killed when dropped.
 pub struct Running {
     child: Option<Child>,
