@@ -84,7 +84,7 @@ impl Control {
         Ok(Reply::Member(shown(now, account, queue, &waiting, position)))
     }
 
-    /// The first request for a member wins: the call leaves the queue with it.
+    /// The first request for a member wins: the call leaves the queue with it, and a later one gets 400.
     fn dequeue_member(
         &mut self,
         now: Now,
@@ -92,10 +92,27 @@ impl Control {
         (queue, name): (QueueSid, MemberName),
         url: store::Webhook,
     ) -> Replied {
-        let (_, waiting) = self.find_member(account, queue, name)?;
+        let found = self.find_member(account, queue, name);
+        let (_, waiting) = found.map_err(|error| self.left_already(account, name, error))?;
         self.queues.leave(waiting.call);
         self.tell(waiting.call, CallInput::Queue(QueueInput::Dequeued(webhook(url))));
         Ok(Reply::Member(shown(now, account, queue, &waiting, 0)))
+    }
+
+    /// The refusal of a request that came second: its call is up, and waits no more.
+    fn left_already(
+        &self,
+        account: AccountSid,
+        name: MemberName,
+        not_found: WriteError,
+    ) -> WriteError {
+        let MemberName::Call(call) = name else { return not_found };
+        match self.calls.get(&call) {
+            Some(live) if live.account == account => {
+                WriteError::invalid(Code::CALL_STATE, "The call does not wait in this queue")
+            }
+            _ => not_found,
+        }
     }
 
     /// A call that waits in a queue of the account, with its position.

@@ -61,7 +61,7 @@ fn rest_takes_the_front_once_and_runs_its_document() {
     assert_eq!(value(&rig, waiting, "QueueResult").as_deref(), Some("redirected"));
     let asked = rig.http.iter().any(|(_, r)| r.url.wire(None).ends_with("/next"));
     assert!(asked, "the document of the request runs");
-    assert_eq!(ask(&mut rig, take(MemberName::Call(waiting))).err(), Some(Code::NOT_FOUND));
+    assert_eq!(ask(&mut rig, take(MemberName::Call(waiting))).err(), Some(Code::CALL_STATE));
     assert_eq!(ask(&mut rig, take(MemberName::Front)).err(), Some(Code::NOT_FOUND));
 }
 
