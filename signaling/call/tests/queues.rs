@@ -102,6 +102,21 @@ fn a_call_that_hangs_up_or_is_redirected_leaves_and_reports_why() {
 }
 
 #[test]
+fn the_reported_time_is_the_whole_one_however_long_the_music_plays() {
+    let (mut story, _) = Story::with("<Enqueue action=\"/q\">support</Enqueue>");
+    tell(&mut story, waits(1));
+    story.prompt_ready();
+    story.wait(12);
+    story.hangs_up('a');
+    assert_eq!(story.param("QueueTime").as_deref(), Some("12"));
+    let (mut story, _) = Story::with("<Enqueue action=\"/q\" waitUrl=\"/w\">support</Enqueue>");
+    tell(&mut story, waits(1));
+    story.document("<Pause length=\"2\"/><Leave/>");
+    assert_eq!(story.wait(2), ["a: leave queue", "a: POST /q"]);
+    assert_eq!(story.param("QueueTime").as_deref(), Some("2"));
+}
+
+#[test]
 fn a_server_takes_a_call_and_reports_it() {
     let (mut story, words) =
         Story::with("<Dial action=\"/d\" record=\"true\"><Queue>support</Queue></Dial>");

@@ -11,7 +11,7 @@
 
 use std::mem;
 
-use shared::{CallSid, Code, Instant, Now, PlayId};
+use shared::{CallSid, Code, Instant, Now, PlayId, QueueSid};
 
 use super::wait::{WaitScript, Waited};
 use super::{Activity, Still, Waits};
@@ -34,7 +34,19 @@ pub(crate) struct Queued {
     stage: Stage,
     /// The latest figures; `None` until the call waits.
     facts: Option<QueueFacts>,
+    /// `None` until the call waits.
+    stay: Option<Stay>,
     script: Option<WaitScript>,
+}
+
+/// The time of a call in its queue. The figures above are as old as the request for the wait document, which may
+/// play for ever, so that they cannot tell it.
+#[derive(Clone, Copy, Debug)]
+struct Stay {
+    queue: QueueSid,
+    since: Instant,
+    /// Of a call that a server has taken: the seconds until then.
+    taken_after_s: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +74,8 @@ impl Call {
             max_size: spec.max_size,
             is_back: false,
         });
-        let queued = Queued { spec, music, stage: Stage::Entering, facts: None, script: None };
+        let queued =
+            Queued { spec, music, stage: Stage::Entering, facts: None, stay: None, script: None };
         self.activity = Activity::Queued(Box::new(queued));
     }
 
@@ -80,6 +93,8 @@ impl Call {
         match input {
             QueueInput::Waits(facts) => {
                 queued.facts = Some(facts);
+                let entry = Stay { queue: facts.queue, since: now.mono, taken_after_s: None };
+                queued.stay.get_or_insert(entry);
                 if queued.stage == Stage::Entering {
                     queued.stage = Stage::Waiting;
                 }
@@ -96,7 +111,8 @@ impl Call {
             QueueInput::Taken { by, whisper, queue, queue_time_s } => {
                 queued.stop(self);
                 queued.stage = Stage::Whispering { by };
-                queued.note_time(queue, queue_time_s);
+                let since = queued.stay.map_or(now.mono, |stay| stay.since);
+                queued.stay = Some(Stay { queue, since, taken_after_s: Some(queue_time_s) });
                 self.timeline("queue", format_args!("taken by {by}"));
                 return self.whisper(now, queued, by, whisper);
             }
@@ -131,10 +147,7 @@ impl Call {
     ) {
         let Some(webhook) = whisper else { return self.ready_for(queued, by) };
         let mut extra = Form::new();
-        if let Some(facts) = queued.facts {
-            extra.push("QueueSid", facts.queue);
-            extra.push("QueueTime", facts.queue_time_s);
-        }
+        queued.push_stay(now, &mut extra);
         // The spelling is that of the API (webhooks.md 5.8).
         extra.push("DequeingCallSid", by);
         match WaitScript::start(self, &Music::Document(webhook), extra) {
@@ -170,6 +183,9 @@ impl Call {
             Stage::Whispering { by } if by == server => {
                 queued.stop(self);
                 queued.stage = Stage::Entering;
+                if let Some(stay) = &mut queued.stay {
+                    stay.taken_after_s = None;
+                }
                 self.effect(CallEffect::EnterQueue {
                     queue: queued.spec.queue.clone(),
                     max_size: None,
@@ -187,7 +203,7 @@ impl Call {
         self.timeline("verb", format_args!("<Enqueue> ended: {result}"));
         match &queued.spec.action {
             Some(action) => {
-                let form = queued.result(result);
+                let form = queued.result(now, result);
                 self.follow(now, action, form);
             }
             None => self.next_verb(now),
@@ -202,22 +218,18 @@ impl Queued {
         }
     }
 
-    /// The time in the queue is that until the call was taken.
-    fn note_time(&mut self, queue: shared::QueueSid, queue_time_s: u32) {
-        let (position, average_s, current_size, max_size) = (0, 0, 0, 0);
-        self.facts =
-            Some(QueueFacts { queue, position, queue_time_s, average_s, current_size, max_size });
-    }
-
-    fn result(&self, result: &str) -> Form {
+    fn result(&self, now: Now, result: &str) -> Form {
         let mut form = Form::new();
         form.push("QueueResult", result);
-        // Only if the call really entered the queue (twiml.md 2.7).
-        if let Some(facts) = self.facts {
-            form.push("QueueSid", facts.queue);
-            form.push("QueueTime", facts.queue_time_s);
-        }
+        self.push_stay(now, &mut form);
         form
+    }
+
+    /// Nothing where the call has not entered the queue (twiml.md 2.7).
+    fn push_stay(&self, now: Now, form: &mut Form) {
+        let Some(Stay { queue, since, taken_after_s }) = self.stay else { return };
+        form.push("QueueSid", queue);
+        form.push("QueueTime", taken_after_s.map_or(now.mono.since(since).as_secs(), u64::from));
     }
 
     fn step(
@@ -269,6 +281,7 @@ impl Queued {
             music: Music::Silence,
             stage: Stage::Entering,
             facts: None,
+            stay: None,
             script: None,
         };
         Box::new(mem::replace(self, left))
@@ -288,11 +301,11 @@ impl Queued {
     }
 
     /// Reports the action; its answer is not executed.
-    fn report(&mut self, call: &mut Call, result: &str) {
+    fn report(&mut self, call: &mut Call, now: Now, result: &str) {
         if let Some(action) = self.spec.action.take()
             && let Ok(url) = call.resolve(&action.url)
         {
-            let form = self.result(result);
+            let form = self.result(now, result);
             call.report_action(url, action.method, form);
         }
     }
@@ -331,18 +344,18 @@ impl Waits for Queued {
         self.step(call, now, |script, call| script.on_document(call, now, request, result))
     }
 
-    fn abort(&mut self, call: &mut Call, _now: Now) {
+    fn abort(&mut self, call: &mut Call, now: Now) {
         self.stop(call);
         self.part(call);
         let is_bridged = matches!(self.stage, Stage::Connected { .. });
-        self.report(call, if is_bridged { "redirected-from-bridged" } else { "redirected" });
+        self.report(call, now, if is_bridged { "redirected-from-bridged" } else { "redirected" });
     }
 
-    fn on_leg_over(mut self, call: &mut Call, _now: Now) -> Option<Activity> {
+    fn on_leg_over(mut self, call: &mut Call, now: Now) -> Option<Activity> {
         self.stop(call);
         self.part(call);
         let is_bridged = matches!(self.stage, Stage::Connected { .. });
-        self.report(call, if is_bridged { "bridged" } else { "hangup" });
+        self.report(call, now, if is_bridged { "bridged" } else { "hangup" });
         None
     }
 }
