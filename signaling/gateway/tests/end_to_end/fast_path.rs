@@ -8,6 +8,7 @@ use crate::application::{Answer, Application, Asked};
 use crate::gateway::{Gateway, fast_path_is_denied};
 use crate::rest::{Reply, request};
 use crate::rtp::{Packet, Party, Stream, Talker, sound};
+use crate::sdk;
 use crate::sipp::{self, Running, Sipp, request_in_dialog};
 use crate::transfers;
 use crate::wait::{Pace, until};
@@ -296,6 +297,42 @@ fn a_recording_in_the_middle_holds_both_and_the_numbers_of_the_caller_go_on() {
     let packets = call.alice.packets();
     expect_one_stream(&packets);
     assert_eq!(order(&sounds(&packets)), [BOB]);
+    assert_eq!(gateway.metrics().sum("media_packets_lost_total", ""), 0);
+    expect_recording(&gateway, &recorded);
+}
+
+#[test]
+fn a_recording_by_rest_holds_both_and_the_numbers_of_both_go_on() {
+    if fast_path_is_denied() {
+        return;
+    }
+    let gateway = Gateway::start(FAST);
+    let call = Call::start(&gateway);
+    call.both_hear();
+    let sid = call.bridge.sid();
+    let done = call.bridge.application.url("/recorded");
+    let printed = sdk::python(
+        &gateway,
+        &format!(
+            "recording = client.calls('{sid}').recordings.create(recording_channels='dual',\n\
+             \x20   recording_status_callback='{done}')\n\
+             print(recording.status)\n"
+        ),
+    );
+    assert_eq!(printed.trim(), "in-progress");
+    call.is_in_kernel(0);
+    (0..4).for_each(|_| call.both_hear());
+    let stop = [("Status", "stopped")];
+    let current = format!("Calls/{sid}/Recordings/Twilio.CURRENT.json");
+    assert_eq!(gateway.create(&current, &stop).text("status"), "stopped");
+    let recorded = call.bridge.application.wait_for_path("/recorded");
+    call.is_in_kernel(2);
+    call.both_hear();
+    for (talker, other) in [(&call.alice, BOB), (&call.bob, ALICE)] {
+        let packets = talker.packets();
+        expect_one_stream(&packets);
+        assert_eq!(order(&sounds(&packets)), [other]);
+    }
     assert_eq!(gateway.metrics().sum("media_packets_lost_total", ""), 0);
     expect_recording(&gateway, &recorded);
 }
