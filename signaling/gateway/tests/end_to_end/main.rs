@@ -60,6 +60,7 @@ mod outbound;
 mod phone_media;
 mod phone_register;
 mod phones;
+mod queue_crowd;
 mod queues;
 mod quiet_core;
 mod registrar;
