@@ -451,6 +451,10 @@ impl<S: Sender> Output for Outlet<'_, S> {
         tier.map_or_else(RelayedCounts::default, |tier| tier.relayed(port_index))
     }
 
+    fn relayed_at(&mut self, port_index: usize) -> Option<u32> {
+        self.uplink.tier.as_mut()?.relayed_at(port_index)
+    }
+
     fn mesh(&mut self, core: CoreId, frame: &MeshFrame) -> bool {
         let end = self.uplink.mesh.get_mut(usize::from(core.0)).and_then(Option::as_mut);
         let Some(end) = end else { return false };

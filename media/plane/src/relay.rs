@@ -170,6 +170,11 @@ impl Numbers {
         self.feed.is_relay() && elapsed(now_samples, self.last_at) < samples
     }
 
+    /// Time in samples at which the last packet was sent.
+    pub const fn last_at(&self) -> u32 {
+        self.last_at
+    }
+
     /// The present media time, for a sender report.
     pub fn timestamp_at(&self, now_samples: u32) -> u32 {
         self.last_timestamp.wrapping_add(elapsed(now_samples, self.last_at))

@@ -18,8 +18,8 @@
 //! another feed has used (I8). A late packet takes the longer way.
 //!
 //! The plane stays the owner of all figures. The tier counts; [`crate::Plane::absorb_relayed`] adds, before
-//! the next input that could change the rule, and at least every 200 ms: later, the beat takes the party for
-//! silent.
+//! the next input that could change the rule, before a report, and twice a second. Between, the plane asks the tier
+//! for the arrival of its last packet alone, so that the beat does not take the party for silent.
 //! DSCP is not in the rule: it is a setting of the sockets, one for all legs.
 
 use std::net::SocketAddr;

@@ -61,6 +61,11 @@ impl SoftTier {
         counts
     }
 
+    /// See [`crate::Output::relayed_at`].
+    pub fn last_arrival(&self) -> Option<u32> {
+        (self.counts.packets > 0).then(|| clock::samples(self.counts.last_arrival))
+    }
+
     /// Takes one datagram that came from `source` to the rule's port.
     pub fn take(&mut self, now: Instant, source: SocketAddr, packet: &[u8]) -> Verdict {
         let Ok(header) = RtpHeader::parse(packet) else { return Verdict::Up };

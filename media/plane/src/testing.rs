@@ -73,6 +73,9 @@ pub(crate) struct Hands {
     pub tiers: BTreeMap<usize, SoftTier>,
     /// Legs given so far.
     pub gifts: usize,
+    /// How often counts of the tier were read, and the last arrival alone.
+    pub readings: usize,
+    pub glances: usize,
 }
 
 /// One datagram that left.
@@ -143,7 +146,13 @@ impl Output for Hands {
     }
 
     fn relayed(&mut self, port_index: usize) -> RelayedCounts {
+        self.readings += 1;
         self.tiers.get_mut(&port_index).expect("it was given").read()
+    }
+
+    fn relayed_at(&mut self, port_index: usize) -> Option<u32> {
+        self.glances += 1;
+        self.tiers[&port_index].last_arrival()
     }
 
     fn mesh(&mut self, core: CoreId, frame: &MeshFrame) -> bool {

@@ -147,6 +147,9 @@ impl Output for Hands {
         let tier = self.tiers.get_mut(&port_index);
         tier.map_or_else(RelayedCounts::default, SoftTier::read)
     }
+    fn relayed_at(&mut self, port_index: usize) -> Option<u32> {
+        self.tiers.get(&port_index)?.last_arrival()
+    }
     fn send(&mut self, socket: SocketId, to: SocketAddr, packet: &[u8]) {
         self.sent.push_back((socket, to, packet.to_vec()));
     }

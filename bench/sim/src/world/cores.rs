@@ -46,6 +46,9 @@ impl Output for Wanted {
         let tier = self.tiers.get_mut(&port_index);
         tier.map_or_else(RelayedCounts::default, SoftTier::read)
     }
+    fn relayed_at(&mut self, port_index: usize) -> Option<u32> {
+        self.tiers.get(&port_index)?.last_arrival()
+    }
     fn mesh(&mut self, core: CoreId, frame: &MeshFrame) -> bool {
         self.mesh.push_back((core, frame.clone()));
         true

@@ -47,6 +47,24 @@ pub struct Figures {
 }
 
 impl Figures {
+    /// The figures of a leg as it is given.
+    pub const fn before(stream: &RelayStream) -> Self {
+        Self {
+            packets: 0,
+            octets: 0,
+            highest: stream.highest,
+            arrival: stream.transit.wrapping_add(stream.timestamp),
+            timestamp: stream.timestamp,
+            transit: stream.transit,
+            jitter_16: stream.jitter_16,
+            gaps: 0,
+            forged: 0,
+            other_ssrc: 0,
+            wrong_length: 0,
+            by_driver: 0,
+        }
+    }
+
     /// Packets that were expected since `highest` was `before`, and did not come (RFC 3550 A.3). Duplicates count
     /// against losses; packets that went up are the gateway's to subtract.
     pub const fn lost(&self, before: u32) -> u32 {
@@ -171,6 +189,11 @@ impl<'m> Entry<'m> {
             wrong_length: read(&cells.wrong_length),
             by_driver: read(&cells.by_driver),
         }
+    }
+
+    /// [`Figures::arrival`] alone.
+    pub fn arrival(&self) -> u32 {
+        self.0.arrival.load(Relaxed)
     }
 
     /// Generation of the gift that the program has now.

@@ -105,7 +105,7 @@ impl CoreTier {
         let is_given = entry.give(&rule_here, &rule.stream).is_ok();
         if is_given {
             (leg.given, leg.hop) = (Some(generation), hop);
-            leg.read = Figures { highest: rule.stream.highest, ..Figures::default() };
+            leg.read = Figures::before(&rule.stream);
             leg.drops_forged = !rule.others_go_up;
         }
         is_given
@@ -132,19 +132,32 @@ impl CoreTier {
 
     /// Figures since the last reading. The leg stays given, unless the routes have changed.
     pub fn relayed(&mut self, port_index: usize) -> RelayedCounts {
-        let shared = Arc::clone(&self.shared);
-        let Some(leg) = self.legs.get_mut(port_index) else { return RelayedCounts::default() };
-        let Some(entry) = shared.path.entry(leg.port) else { return RelayedCounts::default() };
+        let Some((leg, entry)) = self.visit(port_index) else { return RelayedCounts::default() };
+        (0..READ_TRIES)
+            .find_map(|_| entry.snapshot())
+            .map_or_else(RelayedCounts::default, |figures| leg.counts(figures))
+    }
+
+    /// Arrival in samples of the last packet since the last reading. The leg stays given, unless the routes have
+    /// changed.
+    pub fn relayed_at(&mut self, port_index: usize) -> Option<u32> {
+        let (leg, entry) = self.visit(port_index)?;
+        Some(entry.arrival()).filter(|arrival| *arrival != leg.read.arrival)
+    }
+
+    /// A leg and its entry, both up to date with the routes and neighbours.
+    fn visit(&mut self, port_index: usize) -> Option<(&mut Leg, Entry<'_>)> {
+        let Self { shared, neighbours, legs, .. } = self;
+        let leg = legs.get_mut(port_index)?;
+        let entry = shared.path.entry(leg.port)?;
         if leg.given.is_some_and(|given| given != shared.generation.load(Ordering::Relaxed)) {
             // Packets go up from now on; with the first of them the plane takes the leg back and gives it anew.
             let _ = entry.take();
         }
         if let Some(hop) = &mut leg.hop {
-            hop.follow(&shared.neighbours, &mut self.neighbours, entry);
+            hop.follow(&shared.neighbours, neighbours, entry);
         }
-        (0..READ_TRIES)
-            .find_map(|_| entry.snapshot())
-            .map_or_else(RelayedCounts::default, |figures| leg.counts(figures))
+        Some((leg, entry))
     }
 
     /// Takes every leg back, figures and all: the plane that had them is gone.

@@ -32,10 +32,13 @@ pub(super) enum Origin {
 }
 
 impl Plane {
-    /// One beat of one leg. A leg that is relayed to is left in two comparisons.
+    /// One beat of one leg. A leg that is relayed to is left in two comparisons; below, in two without its hot line.
     pub(super) fn beat(&mut self, at: Instant, slot: u16, half: bool, out: &mut impl Output) {
         let slot = usize::from(slot);
-        let now_samples = clock::samples(at);
+        let (now_ms, now_samples) = (clock::millis(at), clock::samples(at));
+        if self.below.rests(slot, now_ms) && !clock::is_due(now_ms, self.legs.check_ms(slot)) {
+            return;
+        }
         if !self.legs.outbound(slot).playing || !self.beat_playing(slot, half, now_samples, out) {
             self.beat_idle(slot, at, half, now_samples, out);
         }
@@ -48,10 +51,10 @@ impl Plane {
         if self.legs.outbound(slot).tapped {
             self.beat_taps(slot, out);
         }
-        if self.below.is_due(slot, clock::millis(at)) {
-            self.look_below(slot, at, out);
+        if self.below.has_tier() {
+            self.beat_below(slot, at, out);
         }
-        if clock::is_due(clock::millis(at), self.legs.check_ms(slot)) {
+        if clock::is_due(now_ms, self.legs.check_ms(slot)) {
             self.check(slot, at, out);
         }
     }
@@ -84,6 +87,9 @@ impl Plane {
         }
         if outbound.numbers.feed.is_relay() {
             if self.below.has_tier() {
+                if self.is_relayed_below(slot, RELAY_GAP_SAMPLES, now_samples, out) {
+                    return;
+                }
                 self.take_back_towards(slot, out);
             }
             let outbound = self.legs.outbound_mut(slot);

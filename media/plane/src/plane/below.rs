@@ -2,10 +2,16 @@
 //!
 //! ```text
 //!          --(a beat: there is a rule, and the tier takes it)-->
-//!   here                                                          below --+ (a beat, every 100 ms: counts)
+//!   here                                                          below --+ (a beat, every 500 ms: counts)
 //!          <--(a command for either leg, a packet that went up,         <-+
 //!              silence, the latch of the other leg moves)--
 //! ```
+//!
+//! While both directions of a leg are below, its beats have nothing to send, and the leg rests: a beat costs two
+//! loads. Every 160 ms at most it glances at the arrival of the last packet, one word of the tier. Once that
+//! packet is older, the leg beats as usual, so that silence begins when it would without a tier. All counts take
+//! many cache lines, and are read seldom: twice a second, and before anybody sees or uses them (a report, a
+//! description, the media timeout, the return of the direction).
 //!
 //! The two directions of a bridge are given apart: each is one party's packets, with the numbers of the leg
 //! that sends them. Nothing that decides a rule changes while it is below, because every such change takes
@@ -32,6 +38,8 @@ pub(super) struct Below {
     places: Vec<Place>,
     /// Next time to look at the tier, in wrapping milliseconds.
     looks: Vec<u32>,
+    /// End of a leg's rest, in wrapping milliseconds.
+    rests: Vec<Option<u32>>,
 }
 
 /// Where a direction is relayed.
@@ -45,11 +53,17 @@ enum Place {
 }
 
 /// Memory of one slot.
-pub(super) const SLOT_BYTES: usize = size_of::<Place>() + size_of::<u32>();
+pub(super) const SLOT_BYTES: usize =
+    size_of::<Place>() + size_of::<u32>() + size_of::<Option<u32>>();
 
 impl Below {
     pub fn new(has_tier: bool, legs_max: usize) -> Self {
-        Self { has_tier, places: vec![Place::Here; legs_max], looks: vec![0; legs_max] }
+        Self {
+            has_tier,
+            places: vec![Place::Here; legs_max],
+            looks: vec![0; legs_max],
+            rests: vec![None; legs_max],
+        }
     }
 
     #[inline]
@@ -67,10 +81,21 @@ impl Below {
         self.places[slot] == Place::Refused
     }
 
-    /// Whether it is time to look at the tier for a slot.
+    /// Whether the beats of a leg have nothing to send, because both its directions are below.
     #[inline]
-    pub fn is_due(&self, slot: usize, now_ms: u32) -> bool {
-        self.has_tier && clock::is_due(now_ms, self.looks[slot])
+    pub fn rests(&mut self, slot: usize, now_ms: u32) -> bool {
+        if !self.has_tier {
+            return false;
+        }
+        let rest = &mut self.rests[slot];
+        // Forgotten at its end: a deadline that stays would lie ahead again when the clock has wrapped.
+        *rest = rest.filter(|until_ms| !clock::is_due(now_ms, *until_ms));
+        rest.is_some()
+    }
+
+    /// Whether it is time to look at the tier for a slot.
+    fn is_due(&self, slot: usize, now_ms: u32) -> bool {
+        clock::is_due(now_ms, self.looks[slot])
     }
 
     /// The tier did, or did not, refuse a direction that stays here.
@@ -88,20 +113,61 @@ impl Below {
         debug_assert_ne!(self.is_given(slot), is_given, "a leg was given or taken back twice");
         self.places[slot] = if is_given { Place::Below } else { Place::Here };
         if !is_given {
-            self.looks[slot] = self.looks[slot].wrapping_sub(LOOK_MS);
+            self.looks[slot] = self.looks[slot].wrapping_sub(READ_MS);
         }
+    }
+
+    /// The next beat of the leg is a whole one.
+    fn wake(&mut self, slot: usize) {
+        self.rests[slot] = None;
     }
 }
 
 impl Plane {
-    /// Reads the counts of the direction that begins at this slot, or tries to give it. Runs at a beat.
-    pub(super) fn look_below(&mut self, slot: usize, at: Instant, out: &mut impl Output) {
-        self.below.look_at(slot, clock::millis(at).wrapping_add(LOOK_MS));
+    /// What a beat does about the tier: looks at it when that is due, and lets the leg rest.
+    pub(super) fn beat_below(&mut self, slot: usize, at: Instant, out: &mut impl Output) {
+        let now_ms = clock::millis(at);
+        if self.below.is_due(slot, now_ms) {
+            self.look_below(slot, now_ms, out);
+        }
+        let both = self.slot_that_feeds(slot).filter(|_| self.below.is_given(slot));
+        let Some(from) = both.filter(|from| self.below.is_given(*from)) else { return };
+        let port_index = usize::from(self.legs.outbound(from).port);
+        let known = self.legs.outbound(slot).numbers.last_at();
+        let arrival = out.relayed_at(port_index).unwrap_or(known);
+        let age_ms = clock::elapsed(clock::samples(at), arrival) / clock::SAMPLES_A_MS;
+        // Legs that were given together part: else one beat would look at all of them.
+        let rest_ms = REST_MS - REST_STEP_MS * (slot as u32 / 20 % REST_STEPS);
+        if age_ms < rest_ms {
+            self.below.rests[slot] = Some(now_ms.wrapping_add(rest_ms - age_ms));
+        }
+    }
+
+    /// Reads the counts of the direction that begins at this slot, or tries to give it.
+    fn look_below(&mut self, slot: usize, now_ms: u32, out: &mut impl Output) {
         if self.below.is_given(slot) {
             self.read_below(slot, out);
         } else {
             self.give_below(slot, out);
         }
+        let next_ms = if self.below.is_given(slot) { READ_MS } else { GIFT_MS };
+        self.below.look_at(slot, now_ms.wrapping_add(next_ms));
+    }
+
+    /// Whether the tier has sent something to the party of this leg within `samples`.
+    pub(super) fn is_relayed_below(
+        &self,
+        slot: usize,
+        samples: u32,
+        now_samples: u32,
+        out: &mut impl Output,
+    ) -> bool {
+        let from = self.slot_that_feeds(slot).filter(|from| self.below.is_given(*from));
+        let arrival = from.and_then(|from| {
+            // A late packet that went up has arrived, and feeds nobody: the tier knows only what it relayed itself.
+            out.relayed_at(usize::from(self.legs.outbound(from).port))
+        });
+        arrival.is_some_and(|arrival| clock::elapsed(now_samples, arrival) < samples)
     }
 
     /// Gives the direction that begins at this slot, if there is a rule and the tier takes it.
@@ -124,6 +190,10 @@ impl Plane {
             return false;
         }
         self.below.set(slot, false);
+        self.below.wake(slot);
+        if let Some(fed) = self.slot_that_feeds(slot) {
+            self.below.wake(fed);
+        }
         self.meters.legs_below -= 1;
         let counts = out.take_back(usize::from(self.legs.outbound(slot).port));
         self.absorb_for(slot, &counts);
@@ -176,6 +246,14 @@ impl Plane {
     }
 }
 
-/// Time between two looks at a direction. With the 20 ms of a beat it stays below the 200 ms after which the beat
-/// takes a party for silent.
-const LOOK_MS: u32 = 100;
+/// Time between two offers of a direction that stays here.
+const GIFT_MS: u32 = 100;
+/// Time between two readings of all counts of a direction that is below. A reading that falls into a rest waits for its
+/// end.
+const READ_MS: u32 = 500;
+/// The longest rest, counted from the last packet. With the 20 ms of a beat it ends before the 200 ms after which
+/// the beat takes a party for silent.
+const REST_MS: u32 = 160;
+/// What the rests of legs in one phase differ by.
+const REST_STEP_MS: u32 = 20;
+const REST_STEPS: u32 = 3;

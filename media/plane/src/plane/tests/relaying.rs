@@ -250,6 +250,22 @@ fn a_tier_relays_from_the_first_beat_on() {
 }
 
 #[test]
+fn a_leg_below_rests_and_its_counts_are_read_twice_a_second() {
+    let mut story = Story::new(true);
+    for value in 0..250 {
+        for party in 0..2 {
+            story.take(Step::Say { party, value });
+        }
+        story.take(Step::Run { ms: 20 });
+    }
+    // In 5 s of two directions: each time at the end of a rest, and for a report.
+    let hands = &story.world.cores[0].1;
+    let figures = (hands.readings, hands.glances);
+    assert!((14..=26).contains(&figures.0) && (50..=150).contains(&figures.1), "{figures:?}");
+    assert_eq!(hands.gifts, 2);
+}
+
+#[test]
 fn a_tier_that_does_not_see_the_packets_is_given_a_leg_once_a_beat_at_most() {
     let mut world = World::with_tier();
     let (a, b) = (world.start(|_| ()), world.start(|_| ()));
