@@ -7,7 +7,6 @@ use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
 use crate::phone::DOMAIN;
-use crate::wait::until;
 
 /// One SIPp run; `[media]` and `[port]` keys of scenarios are filled by `key`.
 pub struct Sipp {
@@ -160,18 +159,6 @@ pub const SILENT_MEDIA_PORT: u16 = 1025;
 pub fn free_port() -> u16 {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
     socket.local_addr().expect("bound").port()
-}
-
-/// Waits until a program has this UDP port: SIPp cannot tell that it is ready, and the gateway takes a refused
-/// packet for a failed call.
-pub fn wait_for_bound(port: u16) {
-    let ending = format!(":{port:04X}");
-    let is_here =
-        |line: &str| line.split_whitespace().nth(1).is_some_and(|at| at.ends_with(&ending));
-    until("SIPp to listen", || {
-        let sockets = std::fs::read_to_string("/proc/net/udp").expect("readable");
-        sockets.lines().any(is_here)
-    });
 }
 
 const OFFER: &str = "v=0
