@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::application::{Answer, Asked};
 use crate::conference::{Hall, Singer, stay};
 use crate::gateway::{ACCOUNT, Gateway};
+use crate::metrics::Samples;
 use crate::tones::{self, ALICE, BOB, CAROL};
 use crate::{sdk, wav};
 
@@ -179,8 +180,20 @@ fn speech_is_reported_as_it_begins_and_ends() {
 
 #[test]
 fn a_recording_from_the_start_holds_what_the_room_said_and_no_wait_music() {
+    record(Gateway::start_with_default_domain("desk"));
+}
+
+#[test]
+fn a_recording_of_a_room_on_two_cores_holds_the_parties_of_both() {
+    let media = "cores = [0, 1]\n";
+    let metrics = record(Gateway::start_with_sip("default_domain = \"desk\"\n", media));
+    assert!(metrics.sum("media_room_sums_received_total", "") > 25, "{metrics:#?}");
+}
+
+/// Two parties meet in a room that is recorded; one leaves, then the other.
+fn record(gateway: Gateway) -> Samples {
     let hall = Hall::open(
-        Gateway::start_with_default_domain("desk"),
+        gateway,
         |_, _| {
             stay(
                 "beep=\"false\" waitUrl=\"/music\" record=\"record-from-start\" trim=\"do-not-trim\" \
@@ -247,7 +260,7 @@ fn a_recording_from_the_start_holds_what_the_room_said_and_no_wait_music() {
     assert_eq!(printed.trim(), "done");
     agent.call.finish().expect_success();
     caller.call.finish().expect_success();
-    hall.gateway.settled();
+    hall.gateway.settled()
 }
 
 #[test]

@@ -158,6 +158,35 @@ fn a_taken_label_and_an_unknown_coach_do_not_enter_and_go_on() {
 }
 
 #[test]
+fn a_full_room_takes_the_next_one_when_somebody_has_left_it() {
+    let hall = Hall::open(
+        Gateway::start_with_default_domain("desk"),
+        |_, _| stay("maxParticipants=\"2\""),
+        done,
+    );
+    let first = Singer::call(&hall, "first", ALICE);
+    hall.event("participant-join", Some("first"));
+    let second = Singer::call(&hall, "second", BOB);
+    first.wait_to_hear(&[BOB]);
+    let third = Singer::call(&hall, "third", CAROL);
+    assert_eq!(hall.after("third").parameter("DialCallStatus"), Some("failed"));
+    third.call.finish().expect_success();
+    hall.hang_up("second");
+    first.wait_to_hear(&[]);
+    assert!(tones::has_beep(&first.heard(), 8_000), "the room beeps for those who come and go");
+    let fourth = Singer::call(&hall, "fourth", CAROL);
+    first.wait_to_hear(&[CAROL]);
+    fourth.wait_to_hear(&[ALICE]);
+    for name in ["first", "fourth"] {
+        hall.hang_up(name);
+    }
+    for singer in [first, second, fourth] {
+        singer.call.finish().expect_success();
+    }
+    hall.gateway.settled();
+}
+
+#[test]
 fn star_leaves_the_room_and_the_wait_document_of_the_application_is_played_until_it_begins() {
     let hall = Hall::open(
         Gateway::start_with_default_domain("desk"),
