@@ -203,6 +203,14 @@ codes! {
     RESOURCE_URL = 21402, "The URL is not a valid absolute http or https URL.";
     RESOURCE_METHOD = 21403, "The method is neither GET nor POST.";
     FALLBACK_ALONE = 21405, "A fallback URL without a URL.";
+    APPLICATION_OF_ANOTHER = 21420, "The application does not belong to the account.";
+    PHONE_NUMBER = 21421, "The phone number is not in E.164 form.";
+    PHONE_NUMBER_TAKEN = 21422, "The phone number is registered already.";
+    AREA_CODE = 21452, "No phone number in this area code.";
+    TRANSFER_SID = 21470, "AccountSid is not a SID of an account.";
+    TRANSFER_UNKNOWN = 21471, "AccountSid names no account.";
+    TRANSFER_INACTIVE = 21472, "The account that AccountSid names is not active.";
+    TRANSFER_UNRELATED = 21473, "The accounts have no parent in common.";
     ACCOUNT_STATUS = 21475, "Not a status of an account.";
     PARENT_SUSPENDED = 21476, "The parent account is not active.";
     MAIN_ACCOUNT_STATUS = 21477, "The status of a main account cannot be set.";

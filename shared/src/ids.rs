@@ -107,6 +107,10 @@ sids! {
     QueueSid = "QU";
     /// A TwiML application.
     ApplicationSid = "AP";
+    /// A phone number that a carrier delivers here.
+    IncomingPhoneNumberSid = "PN";
+    /// A phone number of somebody else, verified as a caller id.
+    OutgoingCallerIdSid = "PN";
     /// A SIP domain.
     DomainSid = "SD";
     /// A credential list.

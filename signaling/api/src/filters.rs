@@ -3,7 +3,7 @@
 use store::{Condition, Filter, Is, Test, Value, WriteError};
 
 use crate::date::{moment_of, range};
-use crate::form::{Form, value_of};
+use crate::form::{Form, digits_of, value_of};
 
 /// Reads the filters that a query names. An empty value filters nothing.
 pub(crate) fn conditions<'f>(
@@ -17,6 +17,11 @@ pub(crate) fn conditions<'f>(
             Test::Equal(form) => {
                 if let Some(text) = query.value(filter.name) {
                     add(Is::Equal(value_of(filter.name, text, form, filter.code)?));
+                }
+            }
+            Test::Digits => {
+                if let Some(text) = query.value(filter.name) {
+                    add(Is::Holding(digits_of(filter.name, text, filter.code)?));
                 }
             }
             Test::During(until) => range(query, filter.name, until)?.for_each(add),

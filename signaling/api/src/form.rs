@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::net::IpAddr;
 
 use shared::ids::parse_sid;
-use store::{HttpMethod, Secret, Value, WriteError};
+use store::{HttpMethod, Secret, Value, WriteError, normal_number};
 use url::Url;
 
 /// Longest URL that a parameter may have.
@@ -104,6 +104,11 @@ pub(crate) fn value_of(
             // In the address's own form: two spellings of one IPv6 address are one name in its list.
             Value::Text(address.to_string())
         }
+        Shape::PhoneNumber => {
+            let what = "a phone number in E.164 form: + and at most 15 digits";
+            // Without punctuation: two spellings of one number are one number.
+            Value::Text(normal_number(text).ok_or_else(|| must_be(name, what, code))?)
+        }
         // In the case of the contract, unlike levels: the word is kept and compared as it is written.
         Shape::Word(words) if words.contains(&text) => Value::from(text),
         Shape::Word(words) => {
@@ -118,6 +123,14 @@ pub(crate) fn value_of(
             Value::sid(bits)
         }
     })
+}
+
+/// A part of a phone number, its punctuation removed: `+`, digits, and `*` for any digit.
+pub(crate) fn digits_of(name: &str, text: &str, code: Code) -> Result<String, WriteError> {
+    let kept = text.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.'));
+    let kept: String = kept.collect();
+    let fits = kept.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'*'));
+    if fits { Ok(kept) } else { Err(must_be(name, "digits, with * for any digit", code)) }
 }
 
 /// The refusal of a parameter's value: what it must be, after its name.

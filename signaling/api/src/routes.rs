@@ -143,7 +143,6 @@ const NOT_BUILT: &[&str] = &[
     "AuthorizedConnectApps",
     "AvailablePhoneNumbers",
     "ConnectApps",
-    "IncomingPhoneNumbers",
     "Messages",
     "Tokens",
     "Transcriptions",

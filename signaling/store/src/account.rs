@@ -5,7 +5,7 @@ use shared::{AccountSid, Code, KeySid};
 
 use crate::filter::Filter;
 use crate::parameter::{Form, On, Parameter};
-use crate::resource::{Collection, Column, resource};
+use crate::resource::{Collection, Column, Constant, resource};
 use crate::secret::{Secret, SecretHash};
 
 resource! {
@@ -35,12 +35,13 @@ resource! {
         owner: "parent",
         limit: SUB_ACCOUNTS_MAX,
         limit_reached: (Code::SUBACCOUNTS_MAX, "subaccounts of an account"),
-        collections: &[Collection { path: "Accounts", list_key: "accounts" }],
+        collections: &[Collection::new("Accounts", "accounts")],
         below: &[
             ("applications", "Applications"),
             ("balance", "Balance"),
             ("calls", "Calls"),
             ("conferences", "Conferences"),
+            ("incoming_phone_numbers", "IncomingPhoneNumbers"),
             ("keys", "Keys"),
             ("notifications", "Notifications"),
             ("outgoing_caller_ids", "OutgoingCallerIds"),
@@ -50,7 +51,7 @@ resource! {
             ("sip", "SIP"),
             ("usage", "Usage"),
         ],
-        constants: &[("type", "Full")],
+        constants: &[("type", Constant::Text("Full"))],
         filters: &[
             Filter::equal("FriendlyName", "friendly_name", Form::Text, Code::INVALID_PARAMETER),
             Filter::equal("Status", "status", Form::Word(AccountStatus::NAMES), Code::ACCOUNT_STATUS),
@@ -126,8 +127,8 @@ resource! {
         collections: &[
             // One store under two names (rest.md 4): a key that was made below one is found below the
             // other.
-            Collection { path: "Accounts/{account_sid}/Keys", list_key: "keys" },
-            Collection { path: "Accounts/{account_sid}/SigningKeys", list_key: "signing_keys" },
+            Collection::new("Accounts/{account_sid}/Keys", "keys"),
+            Collection::new("Accounts/{account_sid}/SigningKeys", "signing_keys"),
         ],
         // The contract's key has a SID, a name and two dates, and no link.
         shows_uri: false,

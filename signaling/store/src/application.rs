@@ -59,10 +59,7 @@ resource! {
         table: "applications",
         limit: APPLICATIONS_ACCOUNT_MAX,
         limit_reached: (Code::APPLICATIONS_MAX, "applications of an account"),
-        collections: &[Collection {
-            path: "Accounts/{account_sid}/Applications",
-            list_key: "applications",
-        }],
+        collections: &[Collection::new("Accounts/{account_sid}/Applications", "applications")],
         filters: &[
             Filter::equal("FriendlyName", "friendly_name", Form::Text, Code::INVALID_PARAMETER),
         ],

@@ -40,10 +40,7 @@ resource! {
         name_taken: (Code::CREDENTIAL_LIST, "A credential list with this FriendlyName already exists"),
         in_use: (Code::CREDENTIAL_LIST_MAPPED, "The credential list is still mapped to a domain"),
         unique: &[&["account", "friendly_name"]],
-        collections: &[Collection {
-            path: "Accounts/{account_sid}/SIP/CredentialLists",
-            list_key: "credential_lists",
-        }],
+        collections: &[Collection::new("Accounts/{account_sid}/SIP/CredentialLists", "credential_lists")],
         below: &[("credentials", "Credentials")],
     }
     /// Parameters of a credential list.
@@ -85,10 +82,7 @@ resource! {
         limit_reached: (Code::CREDENTIALS_MAX, "credentials of a credential list"),
         name_taken: (Code::CREDENTIAL_LIST, "A credential with this Username already exists in the credential list"),
         unique: &[&["list", "username"]],
-        collections: &[Collection {
-            path: "Accounts/{account_sid}/SIP/CredentialLists/{credential_list_sid}/Credentials",
-            list_key: "credentials",
-        }],
+        collections: &[Collection::new("Accounts/{account_sid}/SIP/CredentialLists/{credential_list_sid}/Credentials", "credentials")],
     }
     /// Parameters of a credential.
     taking CredentialParameters {
@@ -136,10 +130,7 @@ resource! {
         name_taken: (Code::ACCESS_CONTROL_LIST, "An IP access control list with this FriendlyName already exists"),
         in_use: (Code::ACCESS_CONTROL_LIST_MAPPED, "The IP access control list is still mapped to a domain"),
         unique: &[&["account", "friendly_name"]],
-        collections: &[Collection {
-            path: "Accounts/{account_sid}/SIP/IpAccessControlLists",
-            list_key: "ip_access_control_lists",
-        }],
+        collections: &[Collection::new("Accounts/{account_sid}/SIP/IpAccessControlLists", "ip_access_control_lists")],
         below: &[("ip_addresses", "IpAddresses")],
     }
     /// Parameters of an IP access control list.
@@ -192,16 +183,10 @@ resource! {
         // A block that stood twice in a list would still admit calls after one of the two rows is deleted.
         unique: &[&["list", "friendly_name"], &["list", "address", "prefix"]],
         collections: &[
-            Collection {
-                path: "Accounts/{account_sid}/SIP/IpAccessControlLists/{ip_access_control_list_sid}/IpAddresses",
-                list_key: "ip_addresses",
-            },
+            Collection::new("Accounts/{account_sid}/SIP/IpAccessControlLists/{ip_access_control_list_sid}/IpAddresses", "ip_addresses"),
             // An earlier name, which the contract's document no longer has: clients that use it keep
             // working.
-            Collection {
-                path: "Accounts/{account_sid}/SIP/IpAccessControlLists/{ip_access_control_list_sid}/Addresses",
-                list_key: "ip_addresses",
-            },
+            Collection::new("Accounts/{account_sid}/SIP/IpAccessControlLists/{ip_access_control_list_sid}/Addresses", "ip_addresses"),
         ],
     }
     /// Parameters of an address.

@@ -5,7 +5,7 @@ use shared::{AccountSid, Code, CredentialListSid, DomainSid, IpAccessControlList
 
 use crate::name::DomainLabels;
 use crate::parameter::{Form, On, Parameter};
-use crate::resource::{Collection, Column, Derived, resource};
+use crate::resource::{Collection, Column, Constant, Derived, resource};
 use crate::stored::Stored;
 use crate::value::Value;
 
@@ -64,15 +64,12 @@ resource! {
         // The labels and not the name: `a` under our suffix and under the contract's is one
         // domain (sip.md 1).
         unique: &[&["labels"]],
-        collections: &[Collection {
-            path: "Accounts/{account_sid}/SIP/Domains",
-            list_key: "domains",
-        }],
+        collections: &[Collection::new("Accounts/{account_sid}/SIP/Domains", "domains")],
         below: &[
             ("credential_list_mappings", "CredentialListMappings"),
             ("ip_access_control_list_mappings", "IpAccessControlListMappings"),
         ],
-        constants: &[("api_version", "2010-04-01")],
+        constants: &[("api_version", Constant::Text("2010-04-01"))],
         derived: &[Derived::AuthType],
     }
     /// Parameters of a SIP domain.
@@ -114,7 +111,7 @@ resource! {
         emergency_caller_sid: String =>
             Parameter::new("EmergencyCallerSid", Form::Sid("PN"), Code::DOMAIN_PARAMETER).refused(
                 Code::DOMAIN_PARAMETER,
-                "EmergencyCallerSid is unknown: phone number resources are not built in this version of the gateway",
+                "EmergencyCallerSid cannot be set: emergency calling is not built in this version of the gateway",
             ),
     }
 }

@@ -27,6 +27,8 @@ pub struct Filter {
 pub enum Test {
     /// The column has exactly the value, which is of this form.
     Equal(Form),
+    /// The column has the value in it somewhere; `*` stands for one digit.
+    Digits,
     /// The column is a moment within a day, or on one side of a moment.
     During(Until),
     /// The column is a moment at or after this one.
@@ -99,6 +101,8 @@ impl Condition {
             (_, Value::Null) => false,
             (Is::Equal(wanted), found) => wanted == found,
             (Is::Not(unwanted), found) => unwanted != found,
+            (Is::Holding(digits), Value::Text(text)) => holds(text, digits),
+            (Is::Holding(_), _) => false,
             (Is::From(least), Value::Integer(found)) => found >= least,
             (Is::Before(end), Value::Integer(found)) => found < end,
             // A column of moments holds numbers or nothing. SQL would order a text behind every number, and
@@ -115,8 +119,44 @@ pub enum Is {
     Equal(Value),
     /// Any value but this one.
     Not(Value),
+    /// A text that has these digits in it somewhere: `+`, digits, and `*` for any one digit.
+    Holding(String),
     /// A moment at or after this one, Unix milliseconds.
     From(i64),
     /// A moment before this one, Unix milliseconds.
     Before(i64),
+}
+
+/// Whether the text has the digits in it somewhere, as GLOB of SQL with `[0-9]` for `*` finds them.
+fn holds(text: &str, digits: &str) -> bool {
+    let (text, digits) = (text.as_bytes(), digits.as_bytes());
+    let fits = |(found, wanted): (&u8, &u8)| match wanted {
+        b'*' => found.is_ascii_digit(),
+        _ => found == wanted,
+    };
+    digits.is_empty()
+        || text.windows(digits.len()).any(|window| window.iter().zip(digits).all(fits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_found_anywhere_and_a_star_is_one_digit() {
+        for (digits, is_found) in [
+            ("", true),
+            ("+1500", true),
+            ("555", true),
+            ("5**000", true),
+            ("**********", true),
+            ("0006", true),
+            ("*1500", false),
+            ("00067", false),
+            ("************", false),
+        ] {
+            let found = Condition { column: "phone_number", is: Is::Holding(digits.to_owned()) };
+            assert_eq!(found.is_met_by(&Value::from("+15005550006")), is_found, "{digits}");
+        }
+    }
 }

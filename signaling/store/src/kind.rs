@@ -28,6 +28,8 @@ macro_rules! resources {
             applications: Application = crate::application::Application, shared::ApplicationSid;
             /// A queue of calls.
             queues: Queue = crate::queue::Queue, shared::QueueSid;
+            /// A phone number that a carrier delivers here.
+            incoming_phone_numbers: IncomingPhoneNumber = crate::number::IncomingPhoneNumber, shared::IncomingPhoneNumberSid;
         }
     };
 }

@@ -19,6 +19,7 @@ mod history;
 mod kind;
 mod merge;
 mod name;
+mod number;
 mod parameter;
 mod patch;
 mod plan;
@@ -72,6 +73,9 @@ pub use history::{HistoryQueue, Place, RowKey, RowKind};
 pub use kind::{ResourceKey, ResourceKind};
 pub use merge::{Unwritten, bounds, merge};
 pub use name::{DomainHost, DomainLabels, DomainSuffix};
+pub use number::{
+    IncomingPhoneNumber, IncomingPhoneNumberParameters, formatted_number, normal_number,
+};
 pub use parameter::{Form, On, Parameter, Parameters, Post};
 pub use patch::Patch;
 pub use plan::{Mint, Planned};
@@ -83,7 +87,9 @@ pub use record::{
     RecordingSource, RecordingStatus, TimelineRecord,
 };
 pub use recorded::{Filtered, Recorded};
-pub use resource::{Collection, Column, Damaged, Derived, Described, Description, Shape, Shown};
+pub use resource::{
+    Collection, Column, Constant, Damaged, Derived, Described, Description, Shape, Shown, View,
+};
 pub use secret::{Ha1, SealError, Sealer, Secret, SecretHash};
 pub use snapshot::Snapshot;
 pub use value::Value;

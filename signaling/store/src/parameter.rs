@@ -51,6 +51,8 @@ pub enum Form {
     Number(u32, u32),
     /// One IP address, version 4 or 6.
     Address,
+    /// A phone number in E.164, with or without punctuation.
+    PhoneNumber,
     /// One of these words.
     Word(&'static [&'static str]),
     /// One of these words, in either case, each of which is kept as a number.

@@ -34,7 +34,7 @@ resource! {
         name_taken: (Code::FRIENDLY_NAME, "FriendlyName is the name of another queue of the account"),
         // Documents find a queue by its name alone.
         unique: &[&["account", "friendly_name"]],
-        collections: &[Collection { path: "Accounts/{account_sid}/Queues", list_key: "queues" }],
+        collections: &[Collection::new("Accounts/{account_sid}/Queues", "queues")],
         derived: &[Derived::CurrentSize, Derived::AverageWaitTime],
     }
     /// Parameters of a queue.

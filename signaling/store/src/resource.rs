@@ -49,7 +49,7 @@ pub struct Description {
     /// Collections below a row: their key in `subresource_uris`, and the last segment of their path.
     pub below: &'static [(&'static str, &'static str)],
     /// Fields of the JSON that are the same for every row.
-    pub constants: &'static [(&'static str, &'static str)],
+    pub constants: &'static [(&'static str, Constant)],
     /// Fields of the JSON that no column keeps.
     pub derived: &'static [Derived],
     /// Filters of its list.
@@ -100,6 +100,46 @@ pub struct Collection {
     pub path: &'static str,
     /// Key of the array in a page of the list.
     pub list_key: &'static str,
+    /// Which rows the path lists; `None` lists all.
+    pub view: Option<View>,
+}
+
+impl Collection {
+    /// A path of all rows.
+    pub const fn new(path: &'static str, list_key: &'static str) -> Self {
+        Self { path, list_key, view: None }
+    }
+
+    /// A path of the rows that have this value. It has no paths of single rows.
+    #[must_use]
+    pub const fn of(
+        self,
+        column: &'static str,
+        parameter: &'static str,
+        value: &'static str,
+    ) -> Self {
+        Self { view: Some(View { column, parameter, value }), ..self }
+    }
+}
+
+/// The rows of a kind that have one value in common. A row that is created by the path of the view gets the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The column that tells.
+    pub column: &'static str,
+    /// The parameter that sets the column. No form has it.
+    pub parameter: &'static str,
+    /// The value.
+    pub value: &'static str,
+}
+
+/// A field of the JSON that is the same for every row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Constant {
+    /// A text.
+    Text(&'static str),
+    /// An object of truth values.
+    Flags(&'static [(&'static str, bool)]),
 }
 
 impl Description {
@@ -176,6 +216,8 @@ pub struct Shown {
 pub enum Shape {
     /// Text, number or null, as it is kept.
     Plain,
+    /// Text; empty where absent.
+    TextOrEmpty,
     /// A SID with this prefix; null where absent.
     Sid(&'static str),
     /// A moment, kept in Unix milliseconds.
@@ -209,6 +251,12 @@ impl Column {
     #[must_use]
     pub const fn shown(self, name: &'static str) -> Self {
         Self { shown: Some(Shown { name, shape: Shape::Plain }), ..self }
+    }
+
+    /// The column, shown as text; as an empty one where it has none.
+    #[must_use]
+    pub const fn shown_or_empty(self, name: &'static str) -> Self {
+        Self { shown: Some(Shown { name, shape: Shape::TextOrEmpty }), ..self }
     }
 
     /// The column, shown as a SID.

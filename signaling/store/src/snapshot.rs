@@ -11,12 +11,13 @@ use std::sync::Arc;
 use shared::{AccountSid, ApplicationSid, DomainSid, IpAccessControlListSid, QueueSid};
 
 use crate::account::{Account, AccountStatus};
-use crate::application::Application;
+use crate::application::{Application, VoiceUrls};
 use crate::change::Change;
 use crate::descriptions::Resource;
 use crate::domain::{Domain, DomainAuth, MappedList, Mapping, MappingKind};
 use crate::kind::{ResourceKey, ResourceKind};
 use crate::name::DomainSuffix;
+use crate::number::IncomingPhoneNumber;
 use crate::queue::Queue;
 use crate::tables::Tables;
 
@@ -106,6 +107,33 @@ impl Snapshot {
     pub fn queue_by_name(&self, account: AccountSid, friendly_name: &str) -> Option<&Arc<Queue>> {
         // Set 0 of a queue's unique columns is its name within the account.
         self.tables.queues.named(0, account.0, friendly_name)
+    }
+
+    /// The registered phone number that a carrier delivers. A carrier may leave out the `+` of E.164.
+    pub fn phone_number(&self, digits: &str) -> Option<&Arc<IncomingPhoneNumber>> {
+        // Set 0 of a number's unique columns is the number; owner 0, as it is unique in the node.
+        let named = |number: &str| self.tables.incoming_phone_numbers.named(0, 0, number);
+        match digits.starts_with('+') {
+            true => named(digits),
+            false => named(&format!("+{digits}")),
+        }
+    }
+
+    /// The URLs that answer calls to a number, and the application that they are of; `None` where nothing of the
+    /// number itself answers.
+    pub fn voice_urls(
+        &self,
+        number: &IncomingPhoneNumber,
+    ) -> Option<(VoiceUrls, Option<ApplicationSid>)> {
+        if number.trunk_sid.is_some() {
+            return None;
+        }
+        let application = number.voice_application;
+        let urls = match application {
+            Some(sid) => self.application(number.account, sid)?.voice_urls(),
+            None => number.voice_urls(),
+        };
+        urls.document.is_some().then_some((urls, application))
     }
 
     /// The SIP domain with these labels before `.sip`.
@@ -224,7 +252,25 @@ impl Snapshot {
             }
             self.forget_parent(domain);
         }
+        if key.kind == ResourceKind::Application {
+            self.forget_application(ApplicationSid(key.sid));
+        }
         self.tables.remove(key);
+    }
+
+    /// Numbers lose an application that is deleted, as the foreign key of the database does it: without a new
+    /// revision.
+    fn forget_application(&mut self, sid: ApplicationSid) {
+        let Some(account) = self.tables.applications.get(sid.0).map(|row| row.account) else {
+            return;
+        };
+        let numbers = self.tables.incoming_phone_numbers.owned_by(account.0);
+        let having = numbers.filter(|number| number.voice_application == Some(sid));
+        // Collected, as `put` changes the index that is walked.
+        for number in having.cloned().collect::<Vec<_>>() {
+            let number = IncomingPhoneNumber { voice_application: None, ..(*number).clone() };
+            self.tables.incoming_phone_numbers.put(Arc::new(number));
+        }
     }
 
     fn unmap(&mut self, domain: DomainSid, list: MappedList) {

@@ -1,16 +1,21 @@
 //! A form as the parameters of a kind of resource, by their descriptions.
 
-use store::{Description, Given, Parameter, Patch, Post, Value, WriteError};
+use store::{Description, Given, Parameter, Patch, Post, Value, View, WriteError};
 
 use crate::form::{Form, value_of};
 
 /// Reads the parameters that a request takes. Of each, an absent value keeps the old one and an empty one clears it.
+/// The view that a row is created in sets its own.
 pub(super) fn read(
     form: &Form,
     description: &Description,
+    view: Option<View>,
     post: Post,
 ) -> Result<Given, WriteError> {
     let values = description.parameters.iter().map(|parameter| {
+        if let Some(view) = view.filter(|view| view.parameter == parameter.name) {
+            return Ok(Patch::Set(view.value.into()));
+        }
         if !parameter.taken.has(post) {
             return Ok(Patch::Keep);
         }
@@ -47,7 +52,7 @@ mod tests {
     use super::*;
 
     fn domain(body: &[u8], post: Post) -> Result<DomainParameters, Code> {
-        match read(&Form::parse(body), ResourceKind::Domain.description(), post) {
+        match read(&Form::parse(body), ResourceKind::Domain.description(), None, post) {
             Ok(Given::Domain(given)) => Ok(*given),
             Ok(other) => panic!("{other:?}"),
             Err(error) => Err(error.code),
@@ -82,7 +87,7 @@ mod tests {
     #[test]
     fn a_parameter_that_a_request_does_not_take_is_ignored() {
         let description = ResourceKind::Credential.description();
-        let read = |post| read(&Form::parse(b"Username=a"), description, post).unwrap();
+        let read = |post| read(&Form::parse(b"Username=a"), description, None, post).unwrap();
         let named =
             |given| matches!(given, Given::Credential(given) if given.username.value().is_some());
         assert!(named(read(Post::Create)) && !named(read(Post::Update)));
@@ -93,19 +98,22 @@ mod tests {
         for kind in ResourceKind::ALL {
             for parameter in kind.description().parameters {
                 let text = match parameter.form {
+                    // What is not built takes no other value.
+                    form if parameter.refused.is_some() && form != store::Form::Boolean => "",
                     store::Form::Text | store::Form::Name(_) | store::Form::Secret => "a",
                     store::Form::Url => "https://a.example/",
                     store::Form::Method => "GET",
                     store::Form::Boolean => "false",
                     store::Form::Number(..) => "1",
                     store::Form::Address => "192.0.2.1",
+                    store::Form::PhoneNumber => "%2B15005550006",
                     store::Form::Word(words) => words[0],
                     store::Form::Level(words) => words[0].0,
                     store::Form::Sid(_) => "",
                 };
                 let body = format!("{}={text}", parameter.name);
                 for post in [Post::Create, Post::Update] {
-                    read(&Form::parse(body.as_bytes()), kind.description(), post)
+                    read(&Form::parse(body.as_bytes()), kind.description(), None, post)
                         .unwrap_or_else(|error| panic!("{body}: {error}"));
                 }
             }

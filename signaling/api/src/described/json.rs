@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
-use store::{Beside, Description, Resource, Shape, Value as Kept};
+use store::{Beside, Constant, Description, Resource, Shape, Value as Kept};
 
 use crate::date::rfc2822;
 
@@ -33,8 +33,16 @@ pub(crate) fn json(description: &Description, values: Vec<Kept>) -> Value {
     for (derived, value) in description.derived.iter().zip(values) {
         json.insert(derived.name().to_owned(), show(Shape::Plain, value, own));
     }
-    for (name, text) in description.constants {
-        json.insert((*name).to_owned(), (*text).into());
+    for (name, constant) in description.constants {
+        let value = match constant {
+            Constant::Text(text) => (*text).into(),
+            Constant::Flags(flags) => {
+                let flags =
+                    flags.iter().map(|(name, is_set)| ((*name).to_owned(), (*is_set).into()));
+                Value::Object(flags.collect())
+            }
+        };
+        json.insert((*name).to_owned(), value);
     }
     add_links(description, &mut json);
     json.into()
@@ -76,6 +84,7 @@ fn show(shape: Shape, value: Kept, own: u128) -> Value {
         (Shape::Date, Kept::Integer(unix_ms)) => json!(rfc2822(unix_ms)),
         (Shape::Boolean, Kept::Integer(number)) => (number != 0).into(),
         (Shape::Revealed, Kept::Secret(secret)) => secret.expose_secret().into(),
+        (Shape::TextOrEmpty, Kept::Null) => "".into(),
         (_, Kept::Text(text)) => text.into(),
         (_, Kept::Integer(number)) => number.into(),
         // Bytes and secrets have no form of their own: a description that shows them shows nothing.

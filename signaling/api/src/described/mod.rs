@@ -9,7 +9,7 @@ mod live;
 mod openapi;
 mod path;
 
-use store::{Described, Description, Page, Post, ResourceKey, Write, WriteError};
+use store::{Condition, Described, Description, Page, Post, ResourceKey, Write, WriteError};
 
 use crate::auth::unreadable;
 use crate::context::{
@@ -45,12 +45,12 @@ fn collection(context: &Context<'_>, found: &Found<'_>) -> Answered {
         CollectionVerb::List => {
             owner_must_be_there(context, description, list)?;
             let owner = list.unwrap_or(context.account.sid.0);
-            page(context, description, owner, found.list_key)
+            page(context, found, owner)
         }
         CollectionVerb::Create => {
             // Whether the list exists is for the plan: it looks in the newest snapshot, where a read here
             // could be older.
-            let given = given::read(&context.form, description, Post::Create)?;
+            let given = given::read(&context.form, description, found.view, Post::Create)?;
             context.create(Write::Create { list, given })
         }
     }
@@ -70,7 +70,7 @@ fn instance(context: &Context<'_>, found: &Found<'_>, sid: &str) -> Answered {
             fetch(context, description, list, sid)
         }
         InstanceVerb::Update => {
-            let given = given::read(&context.form, description, Post::Update)?;
+            let given = given::read(&context.form, description, None, Post::Update)?;
             // The login and not the account of the path: a parent may set what the sub-account may not
             // (rest.md 4).
             let by = Some(context.login.account.sid);
@@ -85,14 +85,11 @@ fn instance(context: &Context<'_>, found: &Found<'_>, sid: &str) -> Answered {
     }
 }
 
-fn page(
-    context: &Context<'_>,
-    description: &'static Description,
-    owner: u128,
-    key: &'static str,
-) -> Answered {
+fn page(context: &Context<'_>, found: &Found<'_>, owner: u128) -> Answered {
+    let (description, key) = (found.description, found.list_key);
     let paging = paging(&context.form)?;
-    let conditions = filters::conditions(&context.form, description.filters)?;
+    let mut conditions = filters::conditions(&context.form, description.filters)?;
+    conditions.extend(found.view.map(|view| Condition::equal(view.column, view.value)));
     let page = context.reader.rows(description, owner, &conditions, paging.request);
     let page = page.map_err(unreadable)?;
     if description.is_live() {

@@ -12,6 +12,9 @@ pub fn openapi_paths() -> Map<String, Value> {
         for collection in description.collections {
             let (path, own) = path_of(collection);
             paths.insert(format!("{path}.json"), collection_of(description, &own));
+            if collection.view.is_some() {
+                continue;
+            }
             let mut own = own;
             own.push(path_parameter("Sid"));
             paths.insert(format!("{path}/{{Sid}}.json"), instance_of(description, &own));
@@ -29,6 +32,7 @@ pub(crate) fn query_of(filters: &[Filter]) -> Vec<Value> {
         let moment = || json!({"type": "string", "format": "date-time"});
         match filter.test {
             Test::Equal(form) => query.push(parameter(filter.name, schema(form))),
+            Test::Digits => query.push(parameter(filter.name, schema(Form::Text))),
             Test::During(_) => query.extend(
                 ["", "<", ">"].map(|side| parameter(&format!("{}{side}", filter.name), moment())),
             ),
@@ -87,6 +91,7 @@ fn schema(form: Form) -> Value {
         Form::Text | Form::Name(_) | Form::Secret | Form::Address | Form::Sid(_) => {
             json!({"type": "string"})
         }
+        Form::PhoneNumber => json!({"type": "string", "format": "phone-number"}),
         Form::Url => json!({"type": "string", "format": "uri"}),
         Form::Method => {
             json!({"type": "string", "format": "http-method", "enum": ["GET", "POST"]})
@@ -151,8 +156,14 @@ mod tests {
     use super::*;
     use store::{CallRecord, Filtered as _, NotificationRecord, RecordingRecord};
 
-    /// Paths that lead to a described resource here and not in the contract: an earlier name of a collection.
-    const OURS: &str = "/SIP/IpAccessControlLists/{IpAccessControlListSid}/Addresses";
+    /// Paths that lead to a described resource here and not in the contract's data: an earlier name of a collection,
+    /// and views.
+    const OURS: [&str; 4] = [
+        "/SIP/IpAccessControlLists/{IpAccessControlListSid}/Addresses",
+        "/IncomingPhoneNumbers/Local",
+        "/IncomingPhoneNumbers/Mobile",
+        "/IncomingPhoneNumbers/TollFree",
+    ];
 
     /// The contract, with what is only a hint to readers taken out.
     fn contract() -> BTreeMap<String, Value> {
@@ -211,7 +222,7 @@ mod tests {
     fn every_described_operation_is_the_one_of_the_contract() {
         let contract = contract();
         for (path, operations) in openapi_paths() {
-            if path.contains(OURS) {
+            if OURS.iter().any(|ours| path.contains(ours)) {
                 continue;
             }
             let wanted =

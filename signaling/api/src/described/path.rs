@@ -1,6 +1,6 @@
 //! From a path to the kind of resource whose description has it.
 
-use store::{Description, ResourceKind};
+use store::{Collection, Description, ResourceKind, View};
 
 /// The resource that a path leads to. Its SIDs are not read yet.
 #[derive(Debug)]
@@ -8,6 +8,8 @@ pub(super) struct Found<'p> {
     pub description: &'static Description,
     /// Key of the array in a page of the list.
     pub list_key: &'static str,
+    /// The view that the path is of.
+    pub view: Option<View>,
     /// The SID of the list that the rows belong to, where it is not the account.
     pub list: Option<&'p str>,
     /// The SID of the row; `None` for the collection.
@@ -18,12 +20,19 @@ pub(super) struct Found<'p> {
 pub(super) fn find<'p>(path: &[&'p str]) -> Option<Found<'p>> {
     ResourceKind::ALL.iter().find_map(|kind| {
         let description = kind.description();
-        // A walk over a dozen short paths: each differs within its first segments. A test asks that no path
-        // fits twice.
-        description.collections.iter().find_map(|collection| {
+        // A walk over two dozen short paths: each differs within its first segments. A test asks that no
+        // path leads to two kinds.
+        let found = |collection: &Collection| {
             let (list, sid) = matches(collection.path, path)?;
-            Some(Found { description, list_key: collection.list_key, list, sid })
-        })
+            let Collection { list_key, view, .. } = *collection;
+            Some(Found { description, list_key, view, list, sid })
+        };
+        let mut views =
+            description.collections.iter().filter(|collection| collection.view.is_some());
+        // Views first: the segment of a view stands where a SID may.
+        let view = views.find_map(|view| found(view).filter(|found| found.sid.is_none()));
+        let mut all = description.collections.iter().filter(|collection| collection.view.is_none());
+        view.or_else(|| all.find_map(found))
     })
 }
 
@@ -71,13 +80,16 @@ mod tests {
     fn no_path_leads_to_two_kinds() {
         let paths: Vec<_> = ResourceKind::ALL
             .iter()
-            .flat_map(|kind| kind.description().collections)
-            .map(|collection| collection.path)
+            .flat_map(|kind| kind.description().collections.iter().map(move |it| (*kind, it.path)))
             .collect();
-        for path in &paths {
+        for (kind, path) in &paths {
             let segments: Vec<&str> = path.split('/').collect();
-            let leading = paths.iter().filter(|other| matches(other, &segments).is_some());
-            assert_eq!(leading.count(), 1, "{path}");
+            let leading = paths.iter().filter(|(_, other)| matches(other, &segments).is_some());
+            assert!(leading.clone().all(|(other, _)| other == kind), "{path}");
+            assert_eq!(
+                find(&segments).map(|found| (found.description.kind, found.sid)),
+                Some((*kind, None))
+            );
         }
     }
 }

@@ -1,11 +1,12 @@
 //! `/Calls`: list, fetch and delete; commands about live calls go to Control.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::{Value, json};
 use shared::{ApplicationSid, CallSid, Code};
-use store::{Application, CallCommand, CallRecord, Filtered as _, Write, WriteError};
+use store::{
+    Application, CallCommand, CallRecord, Filtered as _, Write, WriteError, formatted_number,
+};
 
 use crate::auth::unreadable;
 use crate::context::{Answered, CollectionVerb, Context, InstanceVerb};
@@ -81,9 +82,9 @@ pub(crate) fn json(row: &CallRecord) -> Value {
         "api_version": "2010-04-01",
         "parent_call_sid": row.parent,
         "to": row.to,
-        "to_formatted": formatted(&row.to),
+        "to_formatted": formatted_number(&row.to),
         "from": row.from,
-        "from_formatted": formatted(&row.from),
+        "from_formatted": formatted_number(&row.from),
         "phone_number_sid": null,
         "status": row.status.name(),
         "direction": row.direction.name(),
@@ -111,26 +112,4 @@ pub(crate) fn json(row: &CallRecord) -> Value {
             "timeline": below("Timeline"),
         },
     })
-}
-
-/// A number of the North American plan as `(415) 555-0100`; any other text as it is.
-fn formatted(text: &str) -> Cow<'_, str> {
-    let digits = text.strip_prefix("+1").unwrap_or_default();
-    if digits.len() != 10 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return text.into();
-    }
-    format!("({}) {}-{}", &digits[..3], &digits[3..6], &digits[6..]).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_north_american_numbers_are_formatted() {
-        assert_eq!(formatted("+15005550006"), "(500) 555-0006");
-        assert_eq!(formatted("+442071838750"), "+442071838750");
-        assert_eq!(formatted("sip:bob@pbx.example"), "sip:bob@pbx.example");
-        assert_eq!(formatted("+1500555\u{661}06"), "+1500555\u{661}06");
-    }
 }

@@ -24,6 +24,7 @@ fn an_account_looks_as_the_contract_shows_it() {
             "uri": format!("{base}.json"),
             "subresource_uris": {
                 "applications": format!("{base}/Applications.json"),
+                "incoming_phone_numbers": format!("{base}/IncomingPhoneNumbers.json"),
                 "balance": format!("{base}/Balance.json"),
                 "calls": format!("{base}/Calls.json"),
                 "conferences": format!("{base}/Conferences.json"),

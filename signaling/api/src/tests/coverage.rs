@@ -169,6 +169,7 @@ impl World {
         make("QueueSid", "/Queues.json".into(), "FriendlyName=a");
         make("Key", "/Keys.json".into(), "FriendlyName=a");
         make("Application", "/Applications.json".into(), "VoiceUrl=https://app.example/w");
+        make("Number", "/IncomingPhoneNumbers.json".into(), "PhoneNumber=%2B15005550006");
         let domain =
             make("DomainSid", "/SIP/Domains.json".into(), "DomainName=a.sip.sidetone.test");
         let list = make("CredentialListSid", "/SIP/CredentialLists.json".into(), "FriendlyName=a");
@@ -287,6 +288,7 @@ impl World {
             () if path.contains("/Notifications/") || path.contains("/Alerts/") => "Notification",
             () if path.contains("Keys/") => "Key",
             () if path.contains("/Applications/") => "Application",
+            () if path.contains("/IncomingPhoneNumbers/") => "Number",
             () if path.contains("/CredentialListMappings/") => "CredentialListSid",
             () if path.contains("/IpAccessControlListMappings/") => "IpAccessControlListSid",
             () if path.contains("/Credentials/") => "Credential",
@@ -351,6 +353,9 @@ const VALUES: &[&str] = &[
     "sip:probe@h.example",
     "probe.sip.sidetone.test",
     "192.0.2.77",
+    "+1777",
+    "fax",
+    "Active",
     "Other-Passw0rd",
     "<Response><Hangup/></Response>",
     "AP00000000000000000000000000000001",
@@ -420,6 +425,7 @@ fn form_of(place: &str) -> Vec<(&'static str, String)> {
         }
         "POST ./Calls/{CallSid}/Recordings/{Sid}.json"
         | "POST ./Conferences/{ConferenceSid}/Recordings/{Sid}.json" => &[("Status", "paused")],
+        "POST ./IncomingPhoneNumbers.json" => &[("PhoneNumber", "+15005550007")],
         _ => &[],
     };
     form.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()

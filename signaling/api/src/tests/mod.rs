@@ -7,6 +7,7 @@ mod calls;
 mod conferences;
 mod coverage;
 mod history;
+mod numbers;
 mod queues;
 mod requests;
 mod sip;

@@ -61,6 +61,10 @@ impl List {
             // Copied: rows that wait for the writer are compared with the conditions after the query.
             Is::Equal(value) => ("=", plain(value.clone())),
             Is::Not(value) => ("<>", plain(value.clone())),
+            // Digits, `+` and `*` only, so nothing else in the text means anything to GLOB.
+            Is::Holding(digits) => {
+                ("GLOB", Value::Text(format!("*{}*", digits.replace('*', "[0-9]"))))
+            }
             Is::From(unix_ms) => (">=", Value::Integer(*unix_ms)),
             Is::Before(unix_ms) => ("<", Value::Integer(*unix_ms)),
         };
@@ -83,7 +87,7 @@ impl List {
             Is::Before(before_ms) => {
                 self.compare("sid", "<", bits(before_ms.saturating_add(DAY_MS)))
             }
-            Is::Equal(_) | Is::Not(_) => self,
+            Is::Equal(_) | Is::Not(_) | Is::Holding(_) => self,
         }
     }
 

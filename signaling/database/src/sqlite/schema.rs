@@ -328,4 +328,42 @@ CREATE INDEX queues_by_account ON queues(account, sid);
 ALTER TABLE recordings ADD COLUMN track TEXT NOT NULL DEFAULT 'both';
 UPDATE recordings SET track = 'inbound' WHERE source = 'RecordVerb';
 ",
+    "
+CREATE TABLE incoming_phone_numbers (
+    sid BLOB PRIMARY KEY,
+    account BLOB NOT NULL REFERENCES accounts(sid),
+    phone_number TEXT NOT NULL UNIQUE,
+    friendly_name TEXT NOT NULL,
+    number_type TEXT NOT NULL,
+    beta INTEGER NOT NULL,
+    origin TEXT NOT NULL,
+    api_version TEXT NOT NULL,
+    voice_url TEXT,
+    voice_method TEXT NOT NULL,
+    voice_fallback_url TEXT,
+    voice_fallback_method TEXT NOT NULL,
+    status_callback TEXT,
+    status_callback_method TEXT NOT NULL,
+    voice_application BLOB REFERENCES applications(sid) ON DELETE SET NULL,
+    trunk_sid TEXT,
+    voice_caller_id_lookup INTEGER NOT NULL,
+    voice_receive_mode TEXT NOT NULL,
+    sms_url TEXT,
+    sms_method TEXT NOT NULL,
+    sms_fallback_url TEXT,
+    sms_fallback_method TEXT NOT NULL,
+    sms_application TEXT,
+    emergency_status TEXT NOT NULL,
+    emergency_address_sid TEXT,
+    address_sid TEXT,
+    identity_sid TEXT,
+    bundle_sid TEXT,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    revision INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX incoming_phone_numbers_by_account ON incoming_phone_numbers(account, sid);
+CREATE INDEX incoming_phone_numbers_by_application ON incoming_phone_numbers(voice_application)
+    WHERE voice_application IS NOT NULL;
+",
 ];

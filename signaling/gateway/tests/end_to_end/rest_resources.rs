@@ -28,7 +28,7 @@ fn the_node_sdk_walks_over_every_resource() {
 }
 
 #[test]
-fn the_sdks_walk_over_applications() {
+fn the_sdks_walk_over_applications_and_numbers() {
     let gateway = Gateway::start("");
     let printed = sdk::python(&gateway, include_str!("rest_numbers.py"));
     assert_eq!(printed.trim(), "walked");

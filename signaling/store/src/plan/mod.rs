@@ -11,6 +11,7 @@ mod addresses;
 mod applications;
 mod credentials;
 mod domains;
+mod numbers;
 mod queues;
 
 use std::fmt::Write as _;
