@@ -1,5 +1,6 @@
 //! The rules of admission for calls, in their order. Sans-IO.
 //!
+//! 0. A carrier calls a registered phone number: rules 2 and 5 apply, and no other.
 //! 1. The Request-URI names a domain, or the source is a carrier whose trunk has one.
 //! 2. The account of the domain is active.
 //! 3. The domain has IP lists or credential lists mapped for calls.
@@ -15,7 +16,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use shared::{AccountSid, Code, DomainSid, Refusal, Transport};
+use shared::{AccountSid, Code, DomainSid, IncomingPhoneNumberSid, Refusal, Transport};
 use sip::digest::{Algorithm, Ha1, Verdict};
 use sip::{Flow, Host, Uri};
 use store::{Admission, Credential, Snapshot};
@@ -41,12 +42,31 @@ pub enum Decision {
 pub struct Admitted {
     /// The account that pays.
     pub account: AccountSid,
-    /// The domain that was called.
-    pub domain: DomainSid,
+    /// The domain that was called, or the number.
+    pub called: Called,
     /// The digest user, where credentials were asked for.
     pub username: Option<String>,
     /// It comes from a carrier: webhooks report numbers, and none of its headers.
     pub is_trunk: bool,
+}
+
+/// What an admitted INVITE called: its URLs answer the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Called {
+    /// A SIP domain.
+    Domain(DomainSid),
+    /// A registered phone number, which its carrier delivered.
+    Number(IncomingPhoneNumberSid),
+}
+
+impl Called {
+    /// The domain; `None` of a number, which has none.
+    pub const fn domain(self) -> Option<DomainSid> {
+        match self {
+            Self::Domain(domain) => Some(domain),
+            Self::Number(_) => None,
+        }
+    }
 }
 
 /// A refused request, and who may know the reason.
@@ -149,8 +169,36 @@ pub fn decide(
     if found.domain.secure && request.flow.transport != Transport::Tls {
         return refuse(secure_needs_tls(), account, true);
     }
-    let (account, domain) = (found.account.sid, found.domain.sid);
-    Decision::Admit(Admitted { account, domain, username, is_trunk })
+    let (account, called) = (found.account.sid, Called::Domain(found.domain.sid));
+    Decision::Admit(Admitted { account, called, username, is_trunk })
+}
+
+/// Applies the rules to an INVITE of a carrier to a phone number. `None`: no registered number answers it, so that
+/// [`decide`] applies.
+///
+/// The number comes before the domain of the trunk: it is what the customer registered, and it may belong to another
+/// account than the domain. One that has nothing of its own to answer calls is left to the domain, since a number may
+/// be registered as a caller id alone.
+pub fn decide_number(
+    snapshot: &Snapshot,
+    policy: Policy<'_>,
+    request: Request<'_>,
+    digits: &str,
+) -> Option<Decision> {
+    // A caller that is not a carrier could write any number into To.
+    policy.carrier?;
+    let number = snapshot.phone_number(digits)?;
+    snapshot.voice_urls(number)?;
+    let account = number.account;
+    if !snapshot.account_is_active(account) {
+        let refusal = objection_first(account_inactive(), request);
+        return Some(refuse(refusal, Some(account), true));
+    }
+    if let Some(objection) = request.objection {
+        return Some(refuse(objection.clone(), Some(account), true));
+    }
+    let called = Called::Number(number.sid);
+    Some(Decision::Admit(Admitted { account, called, username: None, is_trunk: true }))
 }
 
 /// The domain that a request names, for a method that needs no credentials (OPTIONS).

@@ -11,6 +11,7 @@ use sip::{Flow, FlowId, Method, NameAddr, Uri};
 use store::{Admission, Snapshot};
 
 use crate::admission::{self, Decision, Policy, Refused};
+use crate::identity;
 use crate::registrar::admission as registrar;
 use crate::settings::ControlSettings;
 
@@ -92,6 +93,12 @@ pub fn explain(
         objection: None,
         is_vouched: false,
     };
+    if question.method == Method::Invite
+        && let Some(digits) = identity::number_of(&question.target)
+        && let Some(decision) = admission::decide_number(snapshot, policy, request, &digits)
+    {
+        return of_number(snapshot, &digits, decision);
+    }
     let found = admission::find(snapshot, policy, request).ok();
     let outcome = match question.method {
         Method::Invite => {
@@ -118,6 +125,23 @@ pub fn explain(
         _ => of_options(admission::known(snapshot, policy, request).map(drop)),
     };
     Explanation { steps: steps(question, policy, found.as_ref(), &outcome), outcome }
+}
+
+/// The one step of a carrier's call to a registered number.
+fn of_number(snapshot: &Snapshot, digits: &str, decision: Decision) -> Explanation {
+    let number = snapshot.phone_number(digits);
+    let document = number.and_then(|number| snapshot.voice_urls(number)?.0.document);
+    let account = number.map(|number| number.account.to_string()).unwrap_or_default();
+    let outcome = match decision {
+        Decision::Refuse(refused) => refused_outcome(refused),
+        _ => {
+            let url = document.map(|webhook| webhook.url).unwrap_or_default();
+            Outcome::Served(format!("{BY_TRUNK}, then {url} says what to do").into())
+        }
+    };
+    let passed = matches!(outcome, Outcome::Served(_));
+    let found = format!("a carrier calls {digits}, a phone number of {account}").into();
+    Explanation { steps: vec![Step { name: "number", found, passed }], outcome }
 }
 
 fn user(question: &Question) -> &str {

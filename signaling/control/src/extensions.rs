@@ -25,7 +25,8 @@ impl Control {
         if let Some(trunk) = trunk.filter(|_| admitted.is_trunk) {
             return trunk.extensions;
         }
-        self.extensions_of_domain(self.snapshot.domain(admitted.domain).map(|domain| &**domain))
+        let domain = admitted.called.domain().and_then(|domain| self.snapshot.domain(domain));
+        self.extensions_of_domain(domain.map(|domain| &**domain))
     }
 
     /// Extensions that a refused request may read of: those of the carrier at its source, else of the domain

@@ -86,7 +86,8 @@ pub(crate) fn asserted(caller_id: &str, trunk: &Trunk, realm: &str) -> Asserted 
     Asserted { from: format!("sip:{ANONYMOUS}@anonymous.invalid"), display, headers }
 }
 
-fn number_of(uri: &Uri) -> Option<String> {
+/// The number in the user part of a URI.
+pub(crate) fn number_of(uri: &Uri) -> Option<String> {
     user_of(uri).filter(|user| is_number(user))
 }
 

@@ -3,7 +3,6 @@
 use shared::limits::{APPLICATIONS_ACCOUNT_MAX, FRIENDLY_NAME_CHARACTERS_MAX};
 use shared::{AccountSid, ApplicationSid, Code};
 
-use crate::calls::Webhook;
 use crate::domain::HttpMethod;
 use crate::filter::Filter;
 use crate::parameter::{Form, Parameter};
@@ -99,37 +98,5 @@ resource! {
         sms_status_callback: String => Parameter::new("SmsStatusCallback", Form::Url, Code::RESOURCE_URL),
         /// See [`Application::message_status_callback`].
         message_status_callback: String => Parameter::new("MessageStatusCallback", Form::Url, Code::RESOURCE_URL),
-    }
-}
-
-/// The URLs by which a call runs that an application or a number answers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct VoiceUrls {
-    /// The first document; `None`: nothing answers the call.
-    pub document: Option<Webhook>,
-    /// Fetched where a document cannot be.
-    pub fallback: Option<Webhook>,
-    /// Notified of the call's progress.
-    pub status_callback: Option<Webhook>,
-}
-
-impl Application {
-    /// Its URLs for calls.
-    pub fn voice_urls(&self) -> VoiceUrls {
-        VoiceUrls {
-            document: Webhook::of(self.voice_url.as_ref(), self.voice_method),
-            fallback: Webhook::of(self.voice_fallback_url.as_ref(), self.voice_fallback_method),
-            status_callback: Webhook::of(
-                self.status_callback.as_ref(),
-                self.status_callback_method,
-            ),
-        }
-    }
-}
-
-impl Webhook {
-    /// A column with a URL and one with its method; `None` where there is no URL.
-    pub(crate) fn of(url: Option<&String>, method: HttpMethod) -> Option<Self> {
-        url.map(|url| Self { url: url.clone(), method })
     }
 }

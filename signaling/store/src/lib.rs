@@ -36,6 +36,7 @@ mod stored;
 mod table;
 mod tables;
 mod value;
+mod voice_urls;
 mod write;
 mod writer;
 mod writes;
@@ -45,7 +46,7 @@ mod tests;
 
 pub use account::{Account, AccountParameters, AccountStatus, Key, KeyParameters};
 pub use admission::Admission;
-pub use application::{Application, ApplicationParameters, VoiceUrls};
+pub use application::{Application, ApplicationParameters};
 pub use binding::{BindingChanges, BindingRecord};
 pub use calls::{
     CallCommand, CallDirection, CallEvents, CallRecord, CallStatus, CallTarget, CreateCall,
@@ -93,6 +94,7 @@ pub use resource::{
 pub use secret::{Ha1, SealError, Sealer, Secret, SecretHash};
 pub use snapshot::Snapshot;
 pub use value::Value;
+pub use voice_urls::VoiceUrls;
 pub use write::{Beside, Given, MappingView, Reply, Write, WriteError};
 pub use writer::{Retained, Retention, Writer};
 pub use writes::{Settled, Submitted, Writes};

@@ -8,8 +8,6 @@ use std::borrow::Cow;
 use shared::limits::{FRIENDLY_NAME_CHARACTERS_MAX, PHONE_NUMBERS_ACCOUNT_MAX};
 use shared::{AccountSid, ApplicationSid, Code, IncomingPhoneNumberSid};
 
-use crate::application::VoiceUrls;
-use crate::calls::Webhook;
 use crate::domain::HttpMethod;
 use crate::filter::{Filter, Test};
 use crate::parameter::{Form, On, Parameter};
@@ -173,20 +171,6 @@ resource! {
         identity_sid: String => Parameter::new("IdentitySid", Form::Text, Code::INVALID_PARAMETER),
         /// See [`IncomingPhoneNumber::bundle_sid`].
         bundle_sid: String => Parameter::new("BundleSid", Form::Text, Code::INVALID_PARAMETER),
-    }
-}
-
-impl IncomingPhoneNumber {
-    /// Its own URLs for calls, which those of an application replace.
-    pub(crate) fn voice_urls(&self) -> VoiceUrls {
-        VoiceUrls {
-            document: Webhook::of(self.voice_url.as_ref(), self.voice_method),
-            fallback: Webhook::of(self.voice_fallback_url.as_ref(), self.voice_fallback_method),
-            status_callback: Webhook::of(
-                self.status_callback.as_ref(),
-                self.status_callback_method,
-            ),
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use shared::{AccountSid, ApplicationSid, DomainSid, IpAccessControlListSid, QueueSid};
 
 use crate::account::{Account, AccountStatus};
-use crate::application::{Application, VoiceUrls};
+use crate::application::Application;
 use crate::change::Change;
 use crate::descriptions::Resource;
 use crate::domain::{Domain, DomainAuth, MappedList, Mapping, MappingKind};
@@ -20,6 +20,7 @@ use crate::name::DomainSuffix;
 use crate::number::IncomingPhoneNumber;
 use crate::queue::Queue;
 use crate::tables::Tables;
+use crate::voice_urls::VoiceUrls;
 
 /// The configuration as committed. One owner (the signaling thread); changed only by
 /// [`Snapshot::apply`] with changes the store has committed, in their order.

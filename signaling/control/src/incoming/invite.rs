@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use call::{CallSetup, DocumentSource};
 use shared::srtp::SRTP_MASTER_BYTES;
-use shared::{Code, Codec, Direction, Now, Refusal, SrtpMaster};
+use shared::{Code, Codec, Direction, LatchMode, Now, Refusal, SrtpMaster};
 use sip::Command;
 use sip::digest::ChallengeKind;
 use sip::message::INITIAL_MAX_FORWARDS;
@@ -21,9 +21,10 @@ use sip::user_agent::Incoming;
 
 use super::digest::{Proof, verify};
 use super::refusals::{draining, overload};
-use crate::admission::{self, Admitted, Decision};
+use crate::admission::{self, Admitted, Called, Decision};
 use crate::call_effects::CALL_SID;
 use crate::control::Control;
+use crate::identity;
 use crate::placement::Place;
 use crate::state::leg::Leg;
 use crate::state::session::Session;
@@ -49,19 +50,24 @@ impl Control {
         if let Some(domain) = &replaced {
             policy.default_domain = Some(domain.labels.as_str());
         }
+        let digits = identity::called(&incoming.request);
+        let of_number = admission::decide_number(&self.snapshot, policy, request, &digits);
         let (ua, lockout) = (&mut self.ua, &mut self.lockout);
-        let decision = admission::decide(&self.snapshot, policy, request, |found| {
-            let hashes = |user: &str, algorithm| admission::stored_hashes(found, user, algorithm);
-            let proof = Proof { kind: ChallengeKind::Proxy, hashes: &hashes };
-            let verdict = verify(ua, lockout, now, &incoming, proof);
-            // An address on an IP list counts as authenticated also while its digest is missing: a PBX
-            // behind it must not run into the rate limit of unauthenticated sources.
-            if admission::is_listed(found, &incoming.flow) {
-                ua.source_limits().vouch(now.mono, source, VOUCHED);
-            }
-            verdict
-        });
-        match decision {
+        let of_domain = || {
+            admission::decide(&self.snapshot, policy, request, |found| {
+                let hashes =
+                    |user: &str, algorithm| admission::stored_hashes(found, user, algorithm);
+                let proof = Proof { kind: ChallengeKind::Proxy, hashes: &hashes };
+                let verdict = verify(ua, lockout, now, &incoming, proof);
+                // An address on an IP list counts as authenticated also while its digest is missing: a PBX
+                // behind it must not run into the rate limit of unauthenticated sources.
+                if admission::is_listed(found, &incoming.flow) {
+                    ua.source_limits().vouch(now.mono, source, VOUCHED);
+                }
+                verdict
+            })
+        };
+        match of_number.unwrap_or_else(of_domain) {
             Decision::Admit(admitted) => {
                 self.vouch(now, incoming.flow, VOUCHED);
                 self.admit(now, incoming, &admitted);
@@ -128,14 +134,15 @@ impl Control {
     /// Begins a call that rings, unless its offer or its domain keeps it from ever being answered.
     fn begin(&mut self, now: Now, incoming: Box<Incoming>, admitted: &Admitted, room: Room) {
         let Room { hops_left, place, address } = room;
-        let Some(domain) = self.snapshot.domain(admitted.domain).cloned() else {
-            // Admission found the domain in this very input. A place must not be lost even if that
-            // changes.
+        let Some(answering) = self.answering(&incoming, admitted) else {
+            // Admission found the domain or the number in this very input. A place must not be lost even
+            // if that changes.
             return self.placement.release(place);
         };
-        let setup = self.inbound_setup(now, &incoming, admitted, (&domain, hops_left));
-        let mut leg = Leg::new(place, address, self.new_security(domain.secure));
-        leg.latch = self.settings.domain_latches.get(domain.labels.as_str()).copied();
+        let (is_secure, latch) = self.media_terms(admitted.called);
+        let setup = self.inbound_setup(now, &incoming, admitted, (answering, hops_left));
+        let mut leg = Leg::new(place, address, self.new_security(is_secure));
+        leg.latch = latch;
         let local = leg.local_media(self.settings.media_targets(Some(incoming.flow.remote.ip())));
         if let Err(refusal) = check_call(&incoming, &setup, &local) {
             self.placement.release(place);
@@ -156,6 +163,15 @@ impl Control {
         self.start_call(now, setup, live);
         self.links.add_leg(place.leg, sid);
         self.entry_mut(sid, |entry| entry.leg = Some(leg));
+    }
+
+    /// What the domain that was called asks of media: SRTP, and how its sources are checked. A number asks nothing.
+    pub(super) fn media_terms(&self, called: Called) -> (bool, Option<LatchMode>) {
+        let Some(domain) = called.domain().and_then(|domain| self.snapshot.domain(domain)) else {
+            return (false, None);
+        };
+        let latch = self.settings.domain_latches.get(domain.labels.as_str()).copied();
+        (domain.secure, latch)
     }
 
     /// The hops that a call has left: its `Max-Forwards`, or one less than the live call that it

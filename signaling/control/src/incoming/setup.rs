@@ -3,15 +3,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use call::{
-    CallDirection, CallSetup, DocumentSource, ProgressEvent, SipFacts, StatusCallback, Webhook,
-};
-use shared::{CallSid, Now};
+use call::{CallDirection, CallSetup, DocumentSource, ProgressEvent, SipFacts, StatusCallback};
+use shared::{ApplicationSid, CallSid, Now};
 use sip::user_agent::Incoming;
-use store::Domain;
+use store::{Domain, VoiceUrls};
 
-use crate::admission::{self, Admitted};
+use crate::admission::{self, Admitted, Called};
 use crate::control::Control;
+use crate::from_rest::webhook;
 use crate::identity;
 
 impl Control {
@@ -24,6 +23,13 @@ impl Control {
             found.is_some_and(|found| found.domain.sid == domain.sid)
         });
         host.map_or_else(|| domain.domain_name.clone(), Cow::into_owned)
+    }
+
+    /// The callee of a carrier's call: as it is registered, if it is, else as the carrier writes it.
+    fn number_called(&self, request: &sip::Request) -> String {
+        let digits = identity::called(request);
+        let number = self.snapshot.phone_number(&digits);
+        number.map_or(digits, |number| number.phone_number.clone())
     }
 
     fn sip_facts(&self, incoming: &Incoming, admitted: &Admitted, domain: &Domain) -> SipFacts {
@@ -42,21 +48,33 @@ impl Control {
         }
     }
 
+    /// What answers an admitted call; `None` where that is not stored any more.
+    pub(super) fn answering(&self, incoming: &Incoming, admitted: &Admitted) -> Option<Answering> {
+        Some(match admitted.called {
+            Called::Domain(sid) => {
+                let domain = self.snapshot.domain(sid)?;
+                let sip = self.sip_facts(incoming, admitted, domain);
+                Answering { urls: domain.voice_urls(), application: None, sip: Some(sip) }
+            }
+            Called::Number(_) => {
+                let digits = identity::called(&incoming.request);
+                let number = self.snapshot.phone_number(&digits)?;
+                let (urls, application) = self.snapshot.voice_urls(number)?;
+                // A call to a number has no parameters of SIP (webhooks.md 3).
+                Answering { urls, application, sip: None }
+            }
+        })
+    }
+
     pub(super) fn inbound_setup(
         &mut self,
         now: Now,
         incoming: &Incoming,
         admitted: &Admitted,
-        (domain, hops_left): (&Domain, u8),
+        (answering, hops_left): (Answering, u8),
     ) -> CallSetup {
         let request = &incoming.request;
-        let webhook = |url: &Option<String>, method| {
-            url.as_ref().map(|url| Webhook { url: url.clone(), method })
-        };
-        let voice = webhook(&domain.voice_url, domain.voice_method);
-        let fallback = webhook(&domain.voice_fallback_url, domain.voice_fallback_method);
-        let callback =
-            webhook(&domain.voice_status_callback_url, domain.voice_status_callback_method);
+        let VoiceUrls { document, fallback, status_callback } = answering.urls;
         CallSetup {
             sid: CallSid::mint(now.unix_ms, self.settings.origin, self.random.number()),
             account: admitted.account,
@@ -69,18 +87,21 @@ impl Control {
                 false => reported(&request.from.uri),
             },
             to: match admitted.is_trunk {
-                true => identity::called(request),
+                true => self.number_called(request),
                 false => reported(&request.uri),
             },
             forwarded_from: admitted.is_trunk.then(|| identity::diverted(request)).flatten(),
-            application: None,
-            sip: Some(self.sip_facts(incoming, admitted, domain)),
+            application: answering.application,
+            sip: answering.sip,
             leg: None,
-            document: voice.map_or(DocumentSource::None, DocumentSource::Url),
-            fallback,
-            status_callback: callback
+            document: document
+                .map_or(DocumentSource::None, |url| DocumentSource::Url(webhook(url))),
+            fallback: fallback.map(webhook),
+            status_callback: status_callback.map(|callback| StatusCallback {
+                webhook: webhook(callback),
                 // An incoming call has one status callback, `completed` (sip.md 5).
-                .map(|webhook| StatusCallback { webhook, events: vec![ProgressEvent::Completed] }),
+                events: vec![ProgressEvent::Completed],
+            }),
             max_forwards: hops_left,
             time_limit_s: self.settings.call.call_s_max,
             record: None,
@@ -90,6 +111,14 @@ impl Control {
             seed: self.random.bytes(),
         }
     }
+}
+
+/// What answers a call that comes in.
+pub(super) struct Answering {
+    urls: VoiceUrls,
+    /// The application that the URLs are of.
+    application: Option<ApplicationSid>,
+    sip: Option<SipFacts>,
 }
 
 /// A URI as webhooks report it: without display name, brackets and tag; `sips:` as `sip:` over TLS.

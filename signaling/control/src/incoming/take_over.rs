@@ -64,7 +64,7 @@ impl Control {
     ) -> Result<Replaced, Refusal> {
         let session = self.ua.taken_over_by(replaces)?;
         let call = self.call_of(session).ok_or_else(replaces_unknown)?;
-        let is_secure = self.snapshot.domain(admitted.domain).is_some_and(|domain| domain.secure);
+        let (is_secure, _) = self.media_terms(admitted.called);
         let security = self.new_security(is_secure);
         let address = self.shown_to(call, incoming.flow.local.ip().to_canonical());
         // A call of another account is 481 like an unknown one: the refusal must not show that it
@@ -97,9 +97,7 @@ impl Control {
             return; // the user agent refused it: the call stays as it was
         }
         self.links.replace_session(old, session, call);
-        let domain = self.snapshot.domain(admitted.domain);
-        let latch = domain
-            .and_then(|domain| self.settings.domain_latches.get(domain.labels.as_str()).copied());
+        let (_, latch) = self.media_terms(admitted.called);
         self.entry_mut(call, |entry| {
             entry.session = Session::Live { id: session, call_id, peer: Some(source.ip()) };
             if let Some(leg) = &mut entry.leg {

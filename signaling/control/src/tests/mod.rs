@@ -9,6 +9,7 @@ mod hops;
 mod invariants;
 mod live_recordings;
 mod meetings;
+mod numbers;
 mod outbound;
 mod overload;
 mod queues;

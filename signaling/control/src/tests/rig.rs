@@ -10,18 +10,18 @@ use call::{HttpAnswer, HttpRequest};
 use shared::config::{Config, Layers};
 use shared::ids::Origin;
 use shared::{
-    AccountSid, CallSid, CoreId, Instant, LegId, LegQuality, MediaCommand, MediaEvent, MediaPort,
-    Now, Transport,
+    AccountSid, ApplicationSid, CallSid, CoreId, Instant, LegId, LegQuality, MediaCommand,
+    MediaEvent, MediaPort, Now, Transport,
 };
 use sip::digest::Credentials;
 use sip::digest::client::Challenge;
 use sip::flow::{Flow, FlowId, SendTo};
 use sip::{Message, Method, Response, SessionId};
 use store::{
-    Account, BindingRecord, CallRecord, Change, CredentialListParameters, CredentialParameters,
-    Domain, DomainParameters, DomainSuffix, IpAccessControlListParameters, IpAddressParameters,
-    MappedList, Mint, NotificationRecord, Outcome, Patch, RecordingRecord, Reply, Resource, Secret,
-    Snapshot, Write,
+    Account, ApplicationParameters, BindingRecord, CallRecord, Change, CredentialListParameters,
+    CredentialParameters, Domain, DomainParameters, DomainSuffix, IncomingPhoneNumberParameters,
+    IpAccessControlListParameters, IpAddressParameters, MappedList, Mint, NotificationRecord,
+    Outcome, Patch, RecordingRecord, Reply, Resource, Secret, Snapshot, Write,
 };
 
 pub const ACCOUNT: AccountSid = AccountSid(1);
@@ -135,6 +135,33 @@ impl Book {
         };
         self.write(Write::create_in(list.sid.0, given));
         self.map(MappedList::CallsIpAccessControlList(list.sid));
+    }
+
+    /// Registers a phone number; with a URL, that answers its calls.
+    pub fn add_number(&mut self, number: &str, voice_url: Option<&str>) {
+        let voice_url = voice_url.map_or(Patch::Keep, |url| Patch::Set(url.to_owned()));
+        self.write(Write::create(IncomingPhoneNumberParameters {
+            phone_number: Patch::Set(number.to_owned()),
+            voice_url,
+            ..IncomingPhoneNumberParameters::default()
+        }));
+    }
+
+    /// Registers a number that an application answers.
+    pub fn add_number_of_application(&mut self, number: &str, voice_url: &str) -> ApplicationSid {
+        let create = Write::create(ApplicationParameters {
+            voice_url: Patch::Set(voice_url.to_owned()),
+            ..ApplicationParameters::default()
+        });
+        let Reply::Resource(Resource::Application(application), _) = self.write(create) else {
+            panic!("an application")
+        };
+        self.write(Write::create(IncomingPhoneNumberParameters {
+            phone_number: Patch::Set(number.to_owned()),
+            voice_application: Patch::Set(application.sid),
+            ..IncomingPhoneNumberParameters::default()
+        }));
+        application.sid
     }
 
     pub fn change_domain(&mut self, change: impl FnOnce(&mut Domain)) {
