@@ -84,6 +84,7 @@ codes! {
     SIP_METHOD = 13241, "Sip: invalid method.";
     SIP_SEND_DIGITS = 13242, "Sip: invalid sendDigits.";
     SIP_URI = 13243, "Sip: invalid URI.";
+    DIAL_FROM_NUMBER = 13247, "Dial: the caller id is not a number of the account.";
     SIP_CALLER_ID_LENGTH = 13248, "Sip: caller ID too long.";
     SIP_CREDENTIALS = 13249, "Sip: invalid username or password.";
     SIP_URIS_MAX = 13250, "Dial: more than ten targets.";
@@ -169,6 +170,7 @@ codes! {
     SEND_DIGITS = 21206, "Invalid SendDigits.";
     TIMEOUT = 21208, "Invalid Timeout.";
     METHOD = 21209, "Invalid Method.";
+    FROM_NOT_VERIFIED = 21210, "From is not a number that the account owns or has verified.";
     TO_INVALID = 21211, "Invalid To.";
     FROM_INVALID = 21212, "Invalid From.";
     FROM_MISSING = 21213, "No From is given.";
@@ -206,6 +208,7 @@ codes! {
     APPLICATION_OF_ANOTHER = 21420, "The application does not belong to the account.";
     PHONE_NUMBER = 21421, "The phone number is not in E.164 form.";
     PHONE_NUMBER_TAKEN = 21422, "The phone number is registered already.";
+    CALLER_ID_TAKEN = 21450, "The caller id is verified already.";
     AREA_CODE = 21452, "No phone number in this area code.";
     TRANSFER_SID = 21470, "AccountSid is not a SID of an account.";
     TRANSFER_UNKNOWN = 21471, "AccountSid names no account.";

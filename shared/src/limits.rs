@@ -333,6 +333,8 @@ pub const QUEUE_SIZE: &str = "1000";
 pub const APPLICATIONS_ACCOUNT_MAX: usize = 1_000;
 /// Phone numbers of an account. Past it: 20422.
 pub const PHONE_NUMBERS_ACCOUNT_MAX: usize = 10_000;
+/// Verified caller ids of an account. Past it: 20422.
+pub const CALLER_IDS_ACCOUNT_MAX: usize = 10_000;
 /// Credential lists of an account. Past it: 21239.
 pub const CREDENTIAL_LISTS_ACCOUNT_MAX: usize = 100;
 /// Credentials of a list. Past it: 21242.

@@ -40,7 +40,7 @@ pub use node::{Node, is_label};
 pub use recordings::Recordings;
 pub use retention::Retention;
 pub use section::Setting;
-pub use sip::{AclReject, RejectStatus, Sip};
+pub use sip::{AclReject, CallerIds, RejectStatus, Sip};
 pub use speech::{Speech, SpeechEngine};
 pub use trunk::Trunk;
 pub use value::{ByteSize, PublicAddress};

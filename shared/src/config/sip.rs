@@ -38,6 +38,8 @@ section! {
         silence_s: u32 = "4",
         /// Status of <Reject> and reason="rejected": 404 or 603.
         reject_status: RejectStatus = "404",
+        /// Caller ids that calls to telephone numbers may show: known (owned or verified by the account, or a party of the call that dials), any, or registered (known, once the account has a phone number or a verified caller id).
+        caller_ids: CallerIds = "\"registered\"",
         /// Extensions of all domains: 100rel, update, timer, info, late-offer, or all. [domains.NAME] goes before.
         extensions: Extensions = "[]",
         /// TCP and TLS connections in all; past it a new one is accepted and closed.
@@ -57,6 +59,17 @@ word_settings! {
         Drop = "drop",
         /// 403 Forbidden.
         Forbidden = "403",
+    }
+
+    /// The caller ids that calls to telephone numbers may show.
+    CallerIds = "registered, known or any" {
+        /// Known ones, once the account has registered a number or a caller id; any before that.
+        #[default]
+        KnownOnceRegistered = "registered",
+        /// Numbers that the account owns or has verified, and the parties of the call that dials.
+        Known = "known",
+        /// Whatever the application says.
+        Any = "any",
     }
 
     /// SIP status of `<Reject>` without `busy`.

@@ -104,6 +104,16 @@ impl Context<'_> {
         ))
     }
 
+    /// Refuses all but the auth token of a main account, which is the operator's.
+    pub(crate) fn must_be_operator(&self) -> Result<(), WriteError> {
+        self.must_be_main_credentials()?;
+        if self.login.account.parent.is_none() {
+            return Ok(());
+        }
+        let message = "Only the operator may do this: authenticate with the main account";
+        Err(WriteError::new(403, Code::ACCESS_DENIED, message))
+    }
+
     pub(crate) fn must_be_json(&self) -> Result<(), WriteError> {
         let what = match self.suffix {
             Suffix::None | Suffix::Json => return Ok(()),

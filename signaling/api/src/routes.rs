@@ -127,8 +127,7 @@ fn below_account(context: &Context<'_>, path: &[&str]) -> Answered {
         ["Notifications"] => notifications::collection(context, None),
         ["Notifications", sid] => notifications::instance(context, None, sid),
         ["Balance"] => billing::balance(context),
-        ["OutgoingCallerIds"] => billing::outgoing_caller_ids(context),
-        ["OutgoingCallerIds", _] => Err(not_built("Validation of OutgoingCallerIds")),
+        ["OutgoingCallerIds"] => Err(not_built("Validation of OutgoingCallerIds")),
         ["Usage", rest @ ..] => billing::usage(context, rest),
         // By name: a plain 404 would send the customer looking for a mistake in the path.
         [name, ..] if NOT_BUILT.contains(name) => Err(not_built(name)),

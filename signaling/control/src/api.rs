@@ -205,7 +205,12 @@ impl Control {
         // The number stands twice, as the target that is dialled and as `To`, which later targets
         // of the call do not change.
         let (target, to) = match create.to {
-            CallTarget::Number(number) => (Target::Number(number.clone()), number),
+            CallTarget::Number(number) => {
+                if let Some(sentence) = self.refused_caller_id(create.account, &caller_id, None) {
+                    return Err(WriteError::invalid(Code::FROM_NOT_VERIFIED, sentence));
+                }
+                (Target::Number(number.clone()), number)
+            }
             CallTarget::Sip(text) => {
                 // Parsed before anything is stored: a wrong URI is an error for the client, not a
                 // call that fails.

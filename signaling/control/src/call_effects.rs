@@ -55,6 +55,7 @@ impl Control {
             CallEffect::StopRecording { recording } => self.stop_recording(sid, recording),
             CallEffect::Dial { children } => {
                 for setup in children {
+                    let setup = self.with_caller_id_checked(setup);
                     self.start_call(now, setup, Session::None);
                 }
             }

@@ -194,6 +194,7 @@ impl Control {
         let own = &mut self.settings;
         own.default_domain = new.default_domain;
         own.answer_unauthenticated = new.answer_unauthenticated;
+        own.caller_ids = new.caller_ids;
         own.latch = new.latch;
         own.media_timeout_s = new.media_timeout_s;
         own.hold_timeout_s = new.hold_timeout_s;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use call::CallSettings;
-use shared::config::{AclReject, Config, LimitsProfile, SrtpUse, Trunk};
+use shared::config::{AclReject, CallerIds, Config, LimitsProfile, SrtpUse, Trunk};
 use shared::ids::Origin;
 use shared::limits::TWILIO_API_CALLS_A_SECOND;
 use shared::{Extensions, LatchMode, OwnSockets, Prompt};
@@ -26,6 +26,8 @@ pub struct ControlSettings {
     pub default_domain: Option<String>,
     /// Whether a source outside the IP lists, or an unknown domain, gets 403 (else silence).
     pub answer_unauthenticated: bool,
+    /// Which caller ids calls to telephone numbers may show.
+    pub caller_ids: CallerIds,
     /// Port of our TCP listener, for requests that are too large for a datagram; `None`: there is none.
     pub tcp_port: Option<u16>,
     /// Time in which a called peer must send its first response.
@@ -113,6 +115,7 @@ impl ControlSettings {
             default_domain: (!default_domain.is_empty())
                 .then(|| default_domain.to_ascii_lowercase()),
             answer_unauthenticated: config.sip.acl_reject == AclReject::Forbidden,
+            caller_ids: config.sip.caller_ids,
             tcp_port: config
                 .sip
                 .tcp

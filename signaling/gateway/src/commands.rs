@@ -268,6 +268,7 @@ const RELOADED_KEYS: [&str; 13] = [
     "sip.legacy_tls",
     "sip.default_domain",
     "sip.acl_reject",
+    "sip.caller_ids",
     "sip.reject_status",
     "media.latch",
     "media.timeout_s",

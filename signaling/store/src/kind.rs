@@ -30,6 +30,8 @@ macro_rules! resources {
             queues: Queue = crate::queue::Queue, shared::QueueSid;
             /// A phone number that a carrier delivers here.
             incoming_phone_numbers: IncomingPhoneNumber = crate::number::IncomingPhoneNumber, shared::IncomingPhoneNumberSid;
+            /// A caller id that an account has verified.
+            outgoing_caller_ids: OutgoingCallerId = crate::caller_id::OutgoingCallerId, shared::OutgoingCallerIdSid;
         }
     };
 }

@@ -6,6 +6,7 @@ mod account;
 mod admission;
 mod application;
 mod binding;
+mod caller_id;
 mod calls;
 mod change;
 mod conference_commands;
@@ -48,6 +49,7 @@ pub use account::{Account, AccountParameters, AccountStatus, Key, KeyParameters}
 pub use admission::Admission;
 pub use application::{Application, ApplicationParameters};
 pub use binding::{BindingChanges, BindingRecord};
+pub use caller_id::{OutgoingCallerId, OutgoingCallerIdParameters};
 pub use calls::{
     CallCommand, CallDirection, CallEvents, CallRecord, CallStatus, CallTarget, CreateCall,
     DetectMachine, ParameterWarning, RecordCall, RecordingAction, RecordingEvents, RecordingTrack,
@@ -89,7 +91,8 @@ pub use record::{
 };
 pub use recorded::{Filtered, Recorded};
 pub use resource::{
-    Collection, Column, Constant, Damaged, Derived, Described, Description, Shape, Shown, View,
+    Collection, Column, Constant, Damaged, Derived, Described, Description, Posts, Shape, Shown,
+    View,
 };
 pub use secret::{Ha1, SealError, Sealer, Secret, SecretHash};
 pub use snapshot::Snapshot;

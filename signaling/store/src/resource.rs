@@ -102,12 +102,31 @@ pub struct Collection {
     pub list_key: &'static str,
     /// Which rows the path lists; `None` lists all.
     pub view: Option<View>,
+    /// What its POST does.
+    pub posts: Posts,
+}
+
+/// What a POST of a collection does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Posts {
+    /// It creates a row.
+    Create,
+    /// It creates a row, for a request with the auth token of a main account.
+    OfOperator,
+    /// Something else: its route is beside the descriptions.
+    Elsewhere,
 }
 
 impl Collection {
     /// A path of all rows.
     pub const fn new(path: &'static str, list_key: &'static str) -> Self {
-        Self { path, list_key, view: None }
+        Self { path, list_key, view: None, posts: Posts::Create }
+    }
+
+    /// The path, with a POST that does this.
+    #[must_use]
+    pub const fn posts(self, posts: Posts) -> Self {
+        Self { posts, ..self }
     }
 
     /// A path of the rows that have this value. It has no paths of single rows.

@@ -120,6 +120,21 @@ impl Snapshot {
         }
     }
 
+    /// Whether an account owns a number, or has verified it as a caller id. The `+` of E.164 may be left out.
+    pub fn may_show(&self, account: AccountSid, digits: &str) -> bool {
+        let owned = self.phone_number(digits).is_some_and(|number| number.account == account);
+        // Set 0 of a caller id's unique columns is its number within the account.
+        let ids = &self.tables.outgoing_caller_ids;
+        let verified = |number: &str| ids.named(0, account.0, number).is_some();
+        owned || verified(digits) || verified(&format!("+{digits}"))
+    }
+
+    /// Whether an account has any phone number or verified caller id.
+    pub fn has_caller_ids(&self, account: AccountSid) -> bool {
+        self.tables.incoming_phone_numbers.owned_by(account.0).next().is_some()
+            || self.tables.outgoing_caller_ids.owned_by(account.0).next().is_some()
+    }
+
     /// The URLs that answer calls to a number, and the application that they are of; `None` where nothing of the
     /// number itself answers.
     pub fn voice_urls(

@@ -9,7 +9,7 @@ mod live;
 mod openapi;
 mod path;
 
-use store::{Condition, Described, Description, Page, Post, ResourceKey, Write, WriteError};
+use store::{Condition, Described, Description, Page, Post, Posts, ResourceKey, Write, WriteError};
 
 use crate::auth::unreadable;
 use crate::context::{
@@ -19,6 +19,7 @@ use crate::filters;
 use crate::lookup::{found, sid_bits};
 use crate::paging::{ListRow, paging};
 use crate::rendering::DescribedRows;
+use crate::request::Method;
 use crate::response::method_not_allowed;
 pub(crate) use json::{json, json_of};
 pub(crate) use live::with_figures;
@@ -28,6 +29,10 @@ use path::Found;
 /// Answers a request to a described resource; `None` where the path, given from below the version, leads to none.
 pub(crate) fn answer(context: &Context<'_>, path: &[&str]) -> Option<Answered> {
     let found = path::find(path)?;
+    // A POST that does not create a row has a route of its own.
+    if found.posts == Posts::Elsewhere && found.sid.is_none() && context.method == Method::Post {
+        return None;
+    }
     Some(match found.sid {
         None => collection(context, &found),
         Some(sid) => instance(context, &found, sid),
@@ -48,6 +53,9 @@ fn collection(context: &Context<'_>, found: &Found<'_>) -> Answered {
             page(context, found, owner)
         }
         CollectionVerb::Create => {
+            if found.posts == Posts::OfOperator {
+                context.must_be_operator()?;
+            }
             // Whether the list exists is for the plan: it looks in the newest snapshot, where a read here
             // could be older.
             let given = given::read(&context.form, description, found.view, Post::Create)?;

@@ -1,6 +1,6 @@
 //! From a path to the kind of resource whose description has it.
 
-use store::{Collection, Description, ResourceKind, View};
+use store::{Collection, Description, Posts, ResourceKind, View};
 
 /// The resource that a path leads to. Its SIDs are not read yet.
 #[derive(Debug)]
@@ -8,6 +8,8 @@ pub(super) struct Found<'p> {
     pub description: &'static Description,
     /// Key of the array in a page of the list.
     pub list_key: &'static str,
+    /// What a POST of the collection does.
+    pub posts: Posts,
     /// The view that the path is of.
     pub view: Option<View>,
     /// The SID of the list that the rows belong to, where it is not the account.
@@ -24,15 +26,14 @@ pub(super) fn find<'p>(path: &[&'p str]) -> Option<Found<'p>> {
         // path leads to two kinds.
         let found = |collection: &Collection| {
             let (list, sid) = matches(collection.path, path)?;
-            let Collection { list_key, view, .. } = *collection;
-            Some(Found { description, list_key, view, list, sid })
+            let Collection { list_key, view, posts, .. } = *collection;
+            Some(Found { description, list_key, posts, view, list, sid })
         };
-        let mut views =
-            description.collections.iter().filter(|collection| collection.view.is_some());
-        // Views first: the segment of a view stands where a SID may.
-        let view = views.find_map(|view| found(view).filter(|found| found.sid.is_none()));
-        let mut all = description.collections.iter().filter(|collection| collection.view.is_none());
-        view.or_else(|| all.find_map(found))
+        // A path that is a collection's in full goes before a row of another: the last segment of a view stands
+        // where a SID may.
+        let all = description.collections.iter().filter_map(found);
+        let whole = all.clone().find(|found| found.sid.is_none());
+        whole.or_else(|| all.clone().find(|found| found.view.is_none()))
     })
 }
 

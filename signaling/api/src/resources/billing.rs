@@ -1,12 +1,11 @@
-//! `/Balance`, `/Usage` and `/OutgoingCallerIds`: the gateway neither bills nor verifies numbers, so it
-//! answers with a zero and empty lists. On a 404 the SDKs would raise an exception without a code.
+//! `/Balance` and `/Usage`: the gateway does not bill, so it answers with a zero and empty lists. On a 404 the SDKs
+//! would raise an exception without a code.
 
 use serde_json::json;
 use store::{Page, WriteError};
 
 use crate::context::{Answered, Context};
 use crate::paging::paging;
-use crate::response::not_built;
 
 /// `GET Balance`.
 pub(crate) fn balance(context: &Context<'_>) -> Answered {
@@ -27,12 +26,6 @@ pub(crate) fn usage(context: &Context<'_>, path: &[&str]) -> Answered {
         ["Triggers"] => empty(context, "usage_triggers"),
         _ => Err(WriteError::not_found()),
     }
-}
-
-/// `GET OutgoingCallerIds`; validating a number is not built.
-pub(crate) fn outgoing_caller_ids(context: &Context<'_>) -> Answered {
-    context.must_read().map_err(|_| not_built("Validation of OutgoingCallerIds"))?;
-    empty(context, "outgoing_caller_ids")
 }
 
 fn empty(context: &Context<'_>, key: &str) -> Answered {

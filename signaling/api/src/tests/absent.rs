@@ -40,7 +40,6 @@ fn what_is_never_billed_is_an_empty_list_or_a_zero() {
         ("/Usage/Records.json", "usage_records"),
         ("/Usage/Records/LastMonth.json?StartDate=2025-01-01", "usage_records"),
         ("/Usage/Triggers.json", "usage_triggers"),
-        ("/OutgoingCallerIds.json", "outgoing_caller_ids"),
     ] {
         let answer = house.get(&account_path(path));
         assert_eq!((answer.status, &answer.body[key]), (200, &json!([])), "{path}");

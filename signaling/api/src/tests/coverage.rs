@@ -170,6 +170,8 @@ impl World {
         make("Key", "/Keys.json".into(), "FriendlyName=a");
         make("Application", "/Applications.json".into(), "VoiceUrl=https://app.example/w");
         make("Number", "/IncomingPhoneNumbers.json".into(), "PhoneNumber=%2B15005550006");
+        let verified = "/OutgoingCallerIds/Verified.json";
+        make("CallerId", verified.into(), "PhoneNumber=%2B15005550008");
         let domain =
             make("DomainSid", "/SIP/Domains.json".into(), "DomainName=a.sip.sidetone.test");
         let list = make("CredentialListSid", "/SIP/CredentialLists.json".into(), "FriendlyName=a");
@@ -288,6 +290,7 @@ impl World {
             () if path.contains("/Notifications/") || path.contains("/Alerts/") => "Notification",
             () if path.contains("Keys/") => "Key",
             () if path.contains("/Applications/") => "Application",
+            () if path.contains("/OutgoingCallerIds/") => "CallerId",
             () if path.contains("/IncomingPhoneNumbers/") => "Number",
             () if path.contains("/CredentialListMappings/") => "CredentialListSid",
             () if path.contains("/IpAccessControlListMappings/") => "IpAccessControlListSid",
@@ -354,6 +357,7 @@ const VALUES: &[&str] = &[
     "probe.sip.sidetone.test",
     "192.0.2.77",
     "+1777",
+    "+15005550123",
     "fax",
     "Active",
     "Other-Passw0rd",

@@ -16,6 +16,7 @@ use sip::digest::Credentials;
 use sip::user_agent::{Attempts, Failover, Invite};
 use sip::{Command, Destination, SessionId, Uri};
 
+mod caller_id;
 pub(crate) mod elsewhere;
 
 use crate::control::Control;

@@ -1,7 +1,8 @@
-//! Phone numbers: the calls that carriers deliver to them.
+//! Phone numbers: the calls that carriers deliver to them, and the caller ids that calls may show.
 
 use shared::Code;
-use shared::config::Trunk;
+use shared::config::{CallerIds, Trunk};
+use store::CallStatus;
 
 use super::rig::{ACCOUNT, Book, Invite, Rig};
 
@@ -69,6 +70,53 @@ fn the_account_of_a_number_must_be_active() {
     let mut rig = Rig::with_settings(book, |s| s.trunks = vec![carrier("")]);
     assert_eq!(rig.invite(&Invite::to("tel:+15550123")), [603]);
     assert_eq!(rig.notifications[0].error_code, Code::ACCOUNT_INACTIVE);
+}
+
+/// A call to a number, dialled by a carrier's call to [`NUMBER`] with this `<Dial>`: whether it goes out.
+fn goes_out(caller_ids: CallerIds, registered: bool, dial: &str) -> bool {
+    let mut book = Book::with_credentials();
+    if registered {
+        book.add_number("+15550777", None);
+    }
+    let mut rig = Rig::with_settings(book, |settings| {
+        settings.caller_ids = caller_ids;
+        let targets = vec!["sip:192.0.2.8".to_owned()];
+        settings.trunks = vec![Trunk { targets, ..carrier("desk") }];
+    });
+    assert_eq!(rig.invite(&Invite::to("tel:+15550123")), [100, 180]);
+    rig.answer_webhook(&format!("<Dial {dial}>+15550456</Dial>"));
+    let code = rig.notifications.first().map(|told| told.error_code);
+    if code.is_some() {
+        assert_eq!(code, Some(Code::DIAL_FROM_NUMBER));
+        let child = rig.records.iter().rfind(|record| record.to == "+15550456");
+        assert_eq!(child.map(|record| record.status), Some(CallStatus::Failed));
+        assert!(rig.resolves.is_empty(), "nobody is rung");
+    }
+    code.is_none() && !rig.resolves.is_empty()
+}
+
+#[test]
+fn a_caller_id_is_a_number_of_the_account_or_a_party_of_the_call() {
+    use CallerIds::{Any, Known, KnownOnceRegistered};
+    let (foreign, own, party) =
+        ("callerId=\"+15550999\"", "callerId=\"+15550777\"", "callerId=\"+15550123\"");
+    for (setting, registered, dial, expected) in [
+        (KnownOnceRegistered, false, foreign, true),
+        (KnownOnceRegistered, true, foreign, false),
+        (KnownOnceRegistered, true, own, true),
+        (KnownOnceRegistered, true, party, true),
+        // The caller of the carrier's call, whose number the new call shows by default.
+        (KnownOnceRegistered, true, "", true),
+        (Known, false, foreign, false),
+        (Known, false, party, true),
+        (Any, true, foreign, true),
+    ] {
+        assert_eq!(
+            goes_out(setting, registered, dial),
+            expected,
+            "{setting:?} {registered} {dial}"
+        );
+    }
 }
 
 fn carrier(domain: &str) -> Trunk {

@@ -366,4 +366,17 @@ CREATE INDEX incoming_phone_numbers_by_account ON incoming_phone_numbers(account
 CREATE INDEX incoming_phone_numbers_by_application ON incoming_phone_numbers(voice_application)
     WHERE voice_application IS NOT NULL;
 ",
+    "
+CREATE TABLE outgoing_caller_ids (
+    sid BLOB PRIMARY KEY,
+    account BLOB NOT NULL REFERENCES accounts(sid),
+    phone_number TEXT NOT NULL,
+    friendly_name TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    UNIQUE (account, phone_number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX outgoing_caller_ids_by_account ON outgoing_caller_ids(account, sid);
+",
 ];

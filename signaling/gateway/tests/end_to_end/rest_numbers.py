@@ -81,4 +81,28 @@ assert [row.sid for row in owned.list()] == [mobile.sid]
 assert owned(mobile.sid).update(account_sid=client.username).account_sid == client.username
 assert free.delete()
 refused(404, 20404, lambda: free.fetch())
+
+# Caller ids: the operator adds one without a call.
+import requests
+
+
+def verify(login, form, account=client.username):
+    path = f'/2010-04-01/Accounts/{account}/OutgoingCallerIds/Verified.json'
+    return requests.post(client.api.base_url + path, data=form, auth=login)
+
+
+operator = (client.username, client.password)
+made = verify(operator, {'PhoneNumber': '+1 500 555 0100'})
+assert (made.status_code, made.json()['friendly_name']) == (201, '(500) 555-0100'), made.text
+again = verify(operator, {'PhoneNumber': '+15005550100'})
+assert (again.status_code, again.json()['code']) == (400, 21450), again.text
+assert verify(operator, {'PhoneNumber': '0100'}).json()['code'] == 21421
+assert verify((site.sid, site.auth_token), {'PhoneNumber': '+15005550101'}, site.sid).status_code == 403
+assert verify(operator, {'PhoneNumber': '+15005550100'}, site.sid).status_code == 201
+caller_id, = client.outgoing_caller_ids.list(phone_number='+15005550100')
+assert caller_id.sid.startswith('PN') and client.outgoing_caller_ids.list(friendly_name='x') == []
+assert caller_id.update(friendly_name='desk').friendly_name == 'desk'
+assert client.outgoing_caller_ids(caller_id.sid).fetch().friendly_name == 'desk'
+refused(404, 20404, lambda: client.validation_requests.create(phone_number='+15005550102'))
+assert caller_id.delete() and client.outgoing_caller_ids.list() == []
 print('walked')

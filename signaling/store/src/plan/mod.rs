@@ -9,6 +9,7 @@
 mod accounts;
 mod addresses;
 mod applications;
+mod caller_ids;
 mod credentials;
 mod domains;
 mod numbers;
