@@ -64,6 +64,9 @@ pub enum Command {
     /// List the legs of a running gateway: tier, packets, and why a leg is not relayed by the kernel
     #[command(after_help = MEDIA_HELP)]
     Media(MediaArguments),
+    /// Add a caller id that calls to telephone numbers may show, to a running gateway
+    #[command(name = "caller-id", after_help = CALLER_ID_HELP)]
+    CallerId(CallerIdArguments),
     /// Examine this host for media work (not in this version)
     Doctor(Later),
     /// Apply what doctor proposes, or roll it back (not in this version)
@@ -141,6 +144,19 @@ pub struct MediaArguments {
     /// Print the answer of the gateway as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `sidetone caller-id`.
+#[derive(Clone, Debug, Args)]
+pub struct CallerIdArguments {
+    /// The number in E.164, for example +15005550006
+    pub number: String,
+    /// A name for people; without it the number
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+    /// The account that may show it; without it the main account
+    #[arg(long, value_name = "SID")]
+    pub account: Option<shared::AccountSid>,
 }
 
 /// `sidetone config`.
@@ -251,6 +267,15 @@ line: tier and reason are about the packets that the leg receives. Counts of pac
 The gateway lists at most 1,000 legs, and says how many it leaves out.
 
 Exit code 0: listed; 1: no answer.";
+
+const CALLER_ID_HELP: &str = "\
+Asks the gateway at http.listen, with the auth token from its data folder. An account may show numbers that it owns
+(IncomingPhoneNumbers) and those added here; the setting sip.caller_ids says whether it may show others.
+
+  sidetone caller-id +15005550006
+  sidetone caller-id +15005550006 --name \"front desk\" --account AC0123456789abcdef0123456789abcdef
+
+Exit code 0: added; 1: not added, with the reason.";
 
 const DEMO_HELP: &str = "\
 The demo keeps its own data folder (./sidetone-demo-data unless --data says otherwise) and reads

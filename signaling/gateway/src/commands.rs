@@ -48,6 +48,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Media(arguments)) => {
             with_settings(&sources, |settings| crate::media_command::run(arguments, settings))
         }
+        Some(Command::CallerId(arguments)) => {
+            with_settings(&sources, |settings| crate::caller_id_command::run(&arguments, settings))
+        }
         Some(Command::Doctor(_)) => later("doctor"),
         Some(Command::Tune(_)) => later("tune"),
         Some(Command::Backup(_)) => later("backup"),
@@ -260,7 +263,7 @@ fn dns(arguments: &DnsArguments, settings: &Settings) -> ExitCode {
 }
 
 /// Settings that SIGHUP changes while calls are up.
-const RELOADED_KEYS: [&str; 13] = [
+const RELOADED_KEYS: [&str; 14] = [
     "log.level",
     "sip.tls_certificate",
     "sip.tls_key",

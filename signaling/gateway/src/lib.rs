@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 pub mod account;
+pub mod caller_id_command;
 pub mod cli;
 pub mod commands;
 pub mod data_dir;

@@ -1,7 +1,6 @@
 //! `sidetone media`: the legs of a running gateway, and why a leg is not relayed by the kernel. Shell.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use serde_json::Value;
@@ -25,30 +24,15 @@ pub fn run(arguments: MediaArguments, settings: &Settings) -> ExitCode {
 }
 
 fn answer(arguments: MediaArguments, settings: &Settings) -> Result<String, String> {
-    let address = listener(settings)?;
-    let snapshot = crate::stored::snapshot(settings)?;
-    let account = snapshot.accounts().find(|account| account.parent.is_none());
-    let account = account.ok_or("the store has no account: start the gateway once")?;
-    let login = (account.sid, &account.auth_token);
-    let body = own_page::read(address, login, "/media.json")
-        .map_err(|error| format!("{error}. Does the gateway of this data folder run?"))?;
+    let gateway = own_page::gateway(settings)?;
+    let body = gateway.get("/media.json")?;
     let body = String::from_utf8_lossy(&body).into_owned();
     if arguments.json {
         return Ok(body + "\n");
     }
     let list: Value = serde_json::from_str(&body)
-        .map_err(|error| format!("the answer of {address} is not JSON: {error}"))?;
+        .map_err(|error| format!("the answer of the gateway is not JSON: {error}"))?;
     Ok(table(&list))
-}
-
-fn listener(settings: &Settings) -> Result<SocketAddr, String> {
-    match settings.config.http.listen.first() {
-        Some(address) if address.port() != 0 => Ok(*address),
-        Some(_) => Err("http.listen takes a free port: name that of the running gateway, for \
-                        example --set http.listen=127.0.0.1:8080"
-            .to_owned()),
-        None => Err("the gateway has no plain HTTP listener (http.listen)".to_owned()),
-    }
 }
 
 /// The list for people: one line a leg, then the sums, then one line an interface.
