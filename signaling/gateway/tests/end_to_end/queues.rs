@@ -271,7 +271,8 @@ fn both_sdks_see_the_members_and_send_any_of_them_elsewhere() {
              \x20   members(sids[2]).update(url='{out}')\n\
              \x20   raise SystemExit('it has left')\n\
              except TwilioRestException as error:\n\
-             \x20   assert error.status == 404, error\n\
+             \x20   # By then the call may be over, or be hanging up.\n\
+             \x20   assert (error.status, error.code) in ((400, 21220), (404, 20404)), error\n\
              print('done')\n",
             sids.join(" "),
         ),

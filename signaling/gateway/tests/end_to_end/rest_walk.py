@@ -151,7 +151,7 @@ for change, code in (
     ({'to': ''}, 21201), ({'to': 'bob'}, 21217), ({'to': 'app:AP' + 32 * '0'}, 21218), ({'from_': ''}, 21213), ({'url': '/v'}, 21205),
     ({'method': 'PUT'}, 21209), ({'timeout': 0}, 21208), ({'send_digits': 'x'}, 21206),
     ({'status_callback': 'http://my_host.example/s'}, 21205),
-    ({'machine_detection': 'Enable'}, 21234), ({'application_sid': 'AP' + 32 * '0'}, 21218),
+    ({'machine_detection': 'Perhaps'}, 21234), ({'application_sid': 'AP' + 32 * '0'}, 21218),
     ({'sip_auth_username': 'a'}, 21225), ({'to': 'sip:b@h?Via=x'}, 21228),
 ):
     refused(400, code, lambda: client.calls.create(**{**call, **change}))

@@ -21,7 +21,14 @@ pub(super) fn of_call(
     let callback = ["AsyncAmdStatusCallback", "AsyncAmdStatusCallbackMethod"];
     if form.value("MachineDetection").is_none() || form.value("SendDigits").is_some() {
         let names = TERMS.into_iter().chain(["AsyncAmd"]).chain(callback);
-        return Ok((None, without_effect(form, names)));
+        let warning = without_effect(form, names).map(|warning| match form.value(callback[0]) {
+            // The contract has a code of its own for that (rest.md 2).
+            None if form.value("AsyncAmd").is_some() => {
+                ParameterWarning { code: Code::ASYNC_AMD_CALLBACK, ..warning }
+            }
+            _ => warning,
+        });
+        return Ok((None, warning));
     }
     let is_async = form.boolean("AsyncAmd")?.unwrap_or(false);
     let callback = webhook(form, callback[0], callback[1])?;

@@ -40,7 +40,8 @@ fn what_has_no_effect_is_named_and_the_call_is_made() {
         let warnings = with(changes).unwrap().warnings;
         warnings.into_iter().map(|warning| (warning.code, warning.sentence)).next()
     };
-    let (_, sentence) = warned(&[("AsyncAmd", "true")]).unwrap();
+    let (code, sentence) = warned(&[("AsyncAmd", "true")]).unwrap();
+    assert_eq!(code, Code::ASYNC_AMD_CALLBACK);
     assert!(sentence.starts_with("AsyncAmd without effect"), "{sentence}");
     let callback = ("AsyncAmdStatusCallback", "https://app.example/amd");
     assert_eq!(warned(&[("AsyncAmd", "true"), callback]).unwrap().0, Code::MACHINE_DETECTION);
