@@ -3,9 +3,21 @@
 #[path = "end_to_end/gateway.rs"]
 #[expect(dead_code, reason = "shared with the other end-to-end tests")]
 mod gateway;
+#[path = "end_to_end/lan.rs"]
+#[expect(dead_code, reason = "shared with the other end-to-end tests")]
+mod lan;
 #[path = "end_to_end/program.rs"]
 #[expect(dead_code, reason = "shared with the other end-to-end tests")]
 mod program;
+#[path = "end_to_end/rtp.rs"]
+#[expect(dead_code, reason = "shared with the other end-to-end tests")]
+mod rtp;
+#[path = "end_to_end/wait.rs"]
+#[expect(dead_code, reason = "shared with the other end-to-end tests")]
+mod wait;
+#[path = "end_to_end/wire.rs"]
+#[expect(dead_code, reason = "shared with the other end-to-end tests")]
+mod wire;
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
