@@ -74,7 +74,7 @@ impl Drop for Bare {
     }
 }
 
-/// With the receive buffer of a leg of ours.
+/// With the receive buffer of one of our legs.
 fn open(setup: &Setup) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind((setup.relay, 0))?;
     socket.connect(setup.parties)?;
