@@ -43,7 +43,7 @@ pub enum AnsweredBy {
     MachineEndOther,
     /// A fax machine: its calling or its answering tone.
     Fax,
-    /// Nothing was heard, or nothing was decided in time.
+    /// The party stayed silent, or the time was over before a decision.
     Unknown,
 }
 

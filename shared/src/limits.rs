@@ -274,6 +274,8 @@ pub const PARTICIPANT_LABEL_CHARACTERS_MAX: usize = 128;
 /// Status callbacks of one conference that wait for the answers to earlier ones. Past it: the oldest is
 /// dropped, which the application sees by `SequenceNumber`.
 pub const CONFERENCE_CALLBACKS_MAX: usize = 1_000;
+/// The same of all conferences of the node: an application that does not answer keeps ended conferences in memory.
+pub const CONFERENCE_CALLBACKS_NODE_MAX: usize = 20_000;
 /// `<Dial>` targets at once. Past it: code 13250.
 pub const DIAL_TARGETS_MAX: usize = 10;
 /// Ring time, seconds: default and maximum.

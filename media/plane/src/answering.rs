@@ -31,7 +31,7 @@ pub(crate) struct Answering {
     /// First and last time of the utterance.
     speech: Option<(u32, u32)>,
     tone: Option<Tone>,
-    /// A tone that lasted was heard, and has not ended.
+    /// A tone has lasted long enough to be a beep, and goes on.
     beeps: bool,
     is_machine: bool,
 }
@@ -307,7 +307,7 @@ mod tests {
         let samples = parts.concat();
         for (index, frame) in samples.chunks(FRAME_SAMPLES).enumerate() {
             let codes: Vec<u8> = frame.iter().map(|sample| g711::encode(codec, *sample)).collect();
-            // A frame is heard when it has been spoken.
+            // A frame arrives when its 20 ms are over.
             let now_ms = (index as u32 + 1) * FRAME_MS;
             if let Some(found) = answering.hear(now_ms, codec, &codes) {
                 return (Some(found), now_ms);

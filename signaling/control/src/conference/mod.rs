@@ -139,9 +139,7 @@ impl Control {
                 }
                 ConferenceEffect::Beep => self.beep(sid),
                 ConferenceEffect::Callback { call, form } => {
-                    if let Some(live) = self.conferences.get_mut(sid) {
-                        live.queue_callback(call, HttpKind::StatusCallback, form);
-                    }
+                    self.queue_conference_callback(sid, call, HttpKind::StatusCallback, form);
                 }
                 ConferenceEffect::Record { trim } => self.record_conference(now, sid, trim),
                 ConferenceEffect::Changed => {
@@ -181,7 +179,7 @@ impl Control {
         let voice = match role.voice {
             Voice::Nobody => MediaVoice::Nobody,
             Voice::Room => MediaVoice::Room,
-            // A coach whose member has no media is heard by nobody.
+            // The room must not hear a coach whose member has no media.
             Voice::Member(coached) => {
                 self.leg_of(coached).map_or(MediaVoice::Nobody, MediaVoice::Member)
             }
@@ -212,12 +210,29 @@ impl Control {
         }
     }
 
+    /// Queues a callback. One that is dropped for it leaves a gap in `SequenceNumber` and a line in the log.
+    fn queue_conference_callback(
+        &mut self,
+        sid: ConferenceSid,
+        call: CallSid,
+        kind: HttpKind,
+        form: Form,
+    ) {
+        if !self.conferences.queue_callback(sid, call, kind, form) {
+            let sentence = format!(
+                "The application answers callbacks of conference {sid} too slowly: its oldest one was dropped."
+            );
+            self.observe(Observation::Fault { place: "conference callbacks", sentence });
+        }
+    }
+
     /// Sends the next status callback of a conference, if none waits for its answer.
     fn send_conference_callback(&mut self, now: Now, sid: ConferenceSid) {
         loop {
-            let Some(live) = self.conferences.get_mut(sid) else { return };
+            let Some(live) = self.conferences.get(sid) else { return };
             let account = live.machine.account;
-            let Some((call, kind, form)) = live.next_callback() else { return };
+            let Some((call, kind, form)) = self.conferences.next_callback(sid) else { return };
+            let Some(live) = self.conferences.get(sid) else { return };
             let terms = &live.machine.terms;
             let webhook = match kind {
                 HttpKind::RecordingCallback => {

@@ -197,7 +197,7 @@ impl Control {
         form.push("RecordingSource", "Conference");
         form.push("RecordingTrack", "both");
         form.push("ErrorCode", code.map_or(0, shared::Code::number));
-        live.queue_callback(call, HttpKind::RecordingCallback, form);
+        self.queue_conference_callback(sid, call, HttpKind::RecordingCallback, form);
     }
 }
 

@@ -54,6 +54,8 @@ pub(crate) struct Conferences {
     taps: BTreeMap<TapId, ConferenceSid>,
     /// Callbacks that wait for their answers.
     requests: BTreeMap<HttpId, ConferenceSid>,
+    /// Callbacks of all conferences that have not left.
+    waiting: usize,
     last_room: u32,
     last_request: u32,
 }
@@ -182,6 +184,35 @@ impl Conferences {
         Some((sid, call, request))
     }
 
+    /// Queues a callback. Where too many wait, of this conference or of all, the oldest of this one is dropped;
+    /// `false`: one was.
+    pub fn queue_callback(
+        &mut self,
+        sid: ConferenceSid,
+        call: CallSid,
+        kind: HttpKind,
+        form: Form,
+    ) -> bool {
+        let Some(live) = self.all.get_mut(&sid) else { return true };
+        live.callbacks.push_back((call, kind, form));
+        self.waiting += 1;
+        let has_room = live.callbacks.len() <= limits::CONFERENCE_CALLBACKS_MAX
+            && self.waiting <= limits::CONFERENCE_CALLBACKS_NODE_MAX;
+        if !has_room {
+            live.callbacks.pop_front();
+            self.waiting -= 1;
+        }
+        has_room
+    }
+
+    /// The next callback of a conference, when none of it waits for its answer.
+    pub fn next_callback(&mut self, sid: ConferenceSid) -> Option<(CallSid, HttpKind, Form)> {
+        let live = self.all.get_mut(&sid).filter(|live| live.under_way.is_none())?;
+        let next = live.callbacks.pop_front()?;
+        self.waiting -= 1;
+        Some(next)
+    }
+
     /// A callback has left.
     pub fn sent(&mut self, sid: ConferenceSid, id: HttpId, call: CallSid, request: Request) {
         let Some(live) = self.all.get_mut(&sid) else { return };
@@ -224,6 +255,8 @@ impl Conferences {
         }
         let members: usize = self.all.values().map(|live| live.machine.members().count()).sum();
         assert_eq!(members, self.members.len(), "members of conferences and their index");
+        let waiting = self.all.values().map(|live| live.callbacks.len()).sum::<usize>();
+        assert_eq!(waiting, self.waiting, "callbacks that wait and their count");
         for (call, sid) in &self.expected {
             let live = self.all.get(sid).expect("an expected call's conference is live");
             assert!(live.machine.expected().any(|member| member.call == *call), "{call}");
@@ -240,18 +273,5 @@ impl LiveConference {
     pub fn spans(&self) -> CoreSet {
         let tapped = self.recording.iter().filter(|recording| recording.is_tapped);
         self.cores.values().copied().chain(tapped.map(|recording| recording.core)).collect()
-    }
-
-    /// Queues a callback; drops the oldest one when too many wait.
-    pub fn queue_callback(&mut self, call: CallSid, kind: HttpKind, form: Form) {
-        if self.callbacks.len() >= limits::CONFERENCE_CALLBACKS_MAX {
-            self.callbacks.pop_front();
-        }
-        self.callbacks.push_back((call, kind, form));
-    }
-
-    /// The next callback, when none waits for its answer.
-    pub fn next_callback(&mut self) -> Option<(CallSid, HttpKind, Form)> {
-        self.under_way.is_none().then(|| self.callbacks.pop_front())?
     }
 }

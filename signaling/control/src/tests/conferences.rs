@@ -67,6 +67,24 @@ fn the_last_callback_is_answered_before_a_drain_is_over_and_leaves_no_cookies() 
 }
 
 #[test]
+fn an_application_that_does_not_answer_loses_the_oldest_callbacks_and_the_log_says_so() {
+    let mut rig = rig();
+    let first = enter(&mut rig, OPS);
+    let flips = shared::limits::CONFERENCE_CALLBACKS_MAX + 2;
+    for flip in 0..flips {
+        let muted =
+            ParticipantChange { muted: Some(flip % 2 == 0), ..ParticipantChange::default() };
+        change(&mut rig, first, muted).expect("it is a member");
+    }
+    // One callback is under way, two more than the bound were queued behind it.
+    assert_eq!(rig.http.len(), 1);
+    assert_eq!(rig.faults.iter().filter(|fault| fault.contains("too slowly")).count(), 2);
+    rig.answer_webhook("");
+    let next = rig.http[0].1.standard.value("SequenceNumber").map(str::to_owned);
+    assert_eq!(next.as_deref(), Some("4"), "the second and the third are lost");
+}
+
+#[test]
 fn rest_mutes_holds_coaches_and_removes() {
     let mut rig = rig();
     let first = enter(&mut rig, OPS);

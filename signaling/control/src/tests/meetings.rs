@@ -205,7 +205,7 @@ impl Story {
         self.rig.settle_recordings();
     }
 
-    /// Ends every call, and answers all that is asked.
+    /// Ends every call, and answers every request.
     fn end(mut self) {
         for call in self.calls.clone() {
             let update = UpdateCall {
