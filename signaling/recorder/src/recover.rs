@@ -1,4 +1,4 @@
-//! Finishes, at start, the recordings that a kill interrupted.
+//! Finishes, at start, the recordings that a kill interrupted, and removes MP3 files that were being made.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -37,8 +37,23 @@ pub fn recover(root: &Path) -> io::Result<Vec<RecoveredRecording>> {
                 }
             }
         }
+        remove_unfinished_mp3(&folder)?;
     }
     Ok(recovered)
+}
+
+/// Removes MP3 files whose making a kill interrupted. The next reader has the MP3 made anew, so half a
+/// file is worth nothing; left there, each would stay until another reader asks for that recording.
+fn remove_unfinished_mp3(folder: &Path) -> io::Result<()> {
+    for ending in [".mp3", ".stereo.mp3"] {
+        let suffix = format!("{ending}.{}", super::UNFINISHED);
+        for (recording, unfinished) in named_entries::<RecordingSid>(folder, &suffix)? {
+            if let Err(error) = fs::remove_file(unfinished) {
+                tracing::warn!(%recording, %error, "an unfinished MP3 is still there");
+            }
+        }
+    }
+    Ok(())
 }
 
 fn finish(

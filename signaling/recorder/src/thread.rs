@@ -499,6 +499,23 @@ mod tests {
         assert_eq!(recover(&root.path().join("missing")).unwrap(), vec![]);
     }
 
+    #[test]
+    fn an_mp3_that_a_kill_interrupted_is_removed_and_a_whole_one_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let mp3 = |recording, two_channels| {
+            crate::mp3_path(root.path(), AccountSid(1), RecordingSid(recording), two_channels)
+        };
+        let whole = mp3(7, false);
+        let unfinished = [mp3(7, true), mp3(8, false)].map(|path| path.with_extension("mp3.part"));
+        fs::create_dir_all(whole.parent().unwrap()).unwrap();
+        for path in unfinished.iter().chain([&whole]) {
+            fs::write(path, b"half").unwrap();
+        }
+        assert_eq!(recover(root.path()).unwrap(), vec![]);
+        assert_eq!(unfinished.map(|path| path.exists()), [false, false]);
+        assert!(whole.exists());
+    }
+
     /// A recorder with one ring on a folder of its own.
     struct Bench {
         root: tempfile::TempDir,
