@@ -47,7 +47,7 @@ pub enum DataDirError {
         pid: Option<u32>,
     },
     /// The system refused something.
-    #[error("cannot {what} {}: {source}. The data folder (--data, node.data_dir) must be writable.", .path.display())]
+    #[error("cannot {what} {}: {source}. {}", .path.display(), remedy(.source))]
     System {
         /// The action, as the sentence has it.
         what: &'static str,
@@ -153,6 +153,16 @@ impl DataDir {
              SIDETONE_ACCOUNT_SID={sid}\nSIDETONE_AUTH_TOKEN={auth_token}\n"
         );
         write_whole(&self.credentials_path(), text.as_bytes())
+    }
+}
+
+/// What to do about an error of the data folder.
+fn remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "The disk has no room: free some, or name a data folder on another disk (--data, node.data_dir)."
+        }
+        _ => "The data folder (--data, node.data_dir) must be writable.",
     }
 }
 

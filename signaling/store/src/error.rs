@@ -59,6 +59,12 @@ pub enum StoreError {
         /// Error of the system.
         cause: String,
     },
+    /// The disk has no room for what opening the database writes.
+    #[error(
+        "the database cannot be opened: {0}. The disk has no room: free some, or name a data folder on another \
+         disk (--data, node.data_dir)"
+    )]
+    NoRoom(String),
     /// The driver cannot open the database, or finds no database there.
     #[error("the database cannot be used: {0}")]
     Unusable(String),

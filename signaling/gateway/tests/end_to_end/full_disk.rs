@@ -37,6 +37,14 @@ impl SmallDisk {
         while file.write_all(&[1; 4_096]).is_ok() {}
     }
 
+    /// Gives some bytes back.
+    fn spare(&self, bytes: u64) {
+        let file =
+            std::fs::OpenOptions::new().write(true).open(self.filler()).expect("it was filled");
+        let length = file.metadata().expect("readable").len();
+        file.set_len(length - bytes).expect("shorter");
+    }
+
     fn free(&self) {
         std::fs::remove_file(self.filler()).expect("it was filled");
     }
@@ -157,4 +165,25 @@ fn history_is_written_when_space_returns() {
     }
     let gateway = Gateway::start_in(copy, "");
     assert_eq!(status_of(&gateway, &sid), completed());
+}
+
+#[test]
+fn a_first_start_on_a_full_disk_says_what_to_do_and_leaves_a_folder_for_the_next_start() {
+    // Room for nothing, then for a few small files and not for the store.
+    for spare in [0, 64 * 1024] {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let disk = SmallDisk::mount(&folder);
+        disk.fill();
+        disk.spare(spare);
+        let said = Gateway::start_refused_in(&folder);
+        let last = said.lines().last().unwrap_or_default();
+        assert!(
+            last.contains("The disk has no room") && last.contains("--data"),
+            "{spare}: {said}"
+        );
+        assert!(last.contains(&disk.path.display().to_string()), "{spare}: {said}");
+        disk.free();
+        let gateway = Gateway::start_in(folder, "");
+        gateway.create("SIP/CredentialLists.json", &[("FriendlyName", "x")]);
+    }
 }

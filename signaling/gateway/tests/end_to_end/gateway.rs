@@ -213,6 +213,18 @@ impl Gateway {
         Self::start_by(Command::new(binary()), folder, &text, &["--new-store"])
     }
 
+    /// Starts in a folder where it must refuse to; what it says.
+    pub fn start_refused_in(folder: &TempDir) -> String {
+        let settings = folder.path().join("sidetone.toml");
+        std::fs::write(&settings, settings_text(folder, "", MEDIA_PORTS, "")).expect("writable");
+        let mut command = Command::new("timeout");
+        command.arg("30").arg(binary()).args(["serve", "--config"]).arg(settings);
+        let output = command.stdin(Stdio::null()).output().expect("the binary starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        said
+    }
+
     fn start_with(folder: Arc<TempDir>, text: &str) -> Self {
         Self::start_by(Command::new(binary()), folder, text, &[])
     }
