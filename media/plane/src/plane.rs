@@ -21,6 +21,7 @@ mod joining;
 mod packet;
 mod relaying;
 mod report;
+mod resting;
 mod room_taps;
 mod rooms;
 mod secure;
@@ -170,7 +171,7 @@ impl Plane {
         let below = self.slot_below(socket).filter(|_| !rtp::is_rtcp(packet));
         // A tier that relayed nothing may not see these packets at all (another way in, a run of keys): then the
         // next beat gives the leg, so that the exchange is not made for each packet.
-        let below = below.filter(|slot| self.take_back(*slot, out));
+        let below = below.filter(|slot| self.take_back(now, *slot, out));
         self.meters.packets_received += 1;
         let received = self.take_packet(now, socket, source, packet, out);
         if let Some(slot) = below {
@@ -200,7 +201,10 @@ impl Plane {
     pub fn tick(&mut self, now: Instant, out: &mut impl Output) {
         self.ticked_at = now;
         self.offer_last_frames(out);
-        if self.wheel.is_empty() {
+        if self.below.rests.next_round().is_some_and(|due| due <= now) {
+            self.visit_resting(now, out);
+        }
+        if self.wheel.is_silent() {
             return;
         }
         let turn = self.wheel.take_turn(now);
@@ -226,7 +230,8 @@ impl Plane {
         let beat = self.wheel.next_deadline().map(|at| (at, "leg beat"));
         let last_frame = (!self.taps_ending.is_empty())
             .then(|| (Instant::from_millis(self.ticked_at.as_millis() + OFFER_MS), "last frame"));
-        shared::time::soonest(beat, last_frame)
+        let round = self.below.rests.next_round().map(|at| (at, "resting legs"));
+        shared::time::soonest(shared::time::soonest(beat, round), last_frame)
     }
 
     /// The counters.

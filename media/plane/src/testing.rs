@@ -168,6 +168,8 @@ impl Output for Hands {
 pub(crate) struct World {
     pub cores: Vec<(Plane, Hands)>,
     pub now: Instant,
+    /// Deadlines that were kept.
+    pub wakes: u64,
     parties: Vec<Party>,
 }
 
@@ -217,7 +219,7 @@ impl World {
             (Plane::new(config), Hands { has_tier, ..Hands::default() })
         };
         let cores = (0..cores).map(make).collect();
-        Self { cores, now: Instant::from_millis(1_000), parties: Vec::new() }
+        Self { cores, now: Instant::from_millis(1_000), wakes: 0, parties: Vec::new() }
     }
 
     /// Starts the leg of the next party; its index.
@@ -381,6 +383,7 @@ impl World {
         let end = self.now + Duration::from_millis(ms);
         while let Some(at) = self.next_deadline().filter(|at| *at <= end) {
             self.now = self.now.max(at);
+            self.wakes += 1;
             for (plane, hands) in &mut self.cores {
                 plane.tick(self.now, hands);
             }

@@ -7,6 +7,9 @@
 //! notice the change (I8), however often it happens. So each 20 ms of a leg keep their place in its own phase: with a
 //! room they leave at the last beat before it, up to 19 ms early. [`Wheel::leave_for`] and [`Wheel::return_from`]
 //! find the beat for the next ones; a beat before it rests, and 20 ms whose beat has passed are left out.
+//!
+//! A suspended leg keeps its beats and its phase, and nobody waits for them: a core whose legs are all suspended has
+//! no deadline here. What is suspended begins and ends outside ([`crate::Plane`] leaves such beats out).
 
 use shared::Instant;
 
@@ -14,9 +17,10 @@ use shared::Instant;
 #[derive(Debug)]
 pub(crate) struct Wheel {
     phases: [Vec<Beat>; PHASES],
+    /// Beats of each phase that are not suspended.
+    awake: [u16; PHASES],
     /// The next millisecond to serve.
     next_ms: u64,
-    beats: usize,
 }
 
 /// One beat of one leg or one room.
@@ -62,14 +66,30 @@ impl Wheel {
         let beats_max = 2 * legs_max.div_ceil(PHASES) + rooms_max;
         Self {
             phases: std::array::from_fn(|_| Vec::with_capacity(beats_max)),
+            awake: [0; PHASES],
             next_ms: 0,
-            beats: 0,
         }
     }
 
     /// Lets a leg beat from the next millisecond on.
     pub fn insert(&mut self, now: Instant, slot: u16, with_half_beats: bool) {
         self.insert_leg(now, slot, with_half_beats, false);
+    }
+
+    /// Waits for the beats of a leg no longer. It may not be removed or leave for a room until it is resumed.
+    pub fn suspend(&mut self, slot: u16, with_half_beats: bool) {
+        for phase in phases_of(slot, with_half_beats) {
+            debug_assert!(self.awake[phase] > 0, "a leg without beats is suspended");
+            self.awake[phase] -= 1;
+        }
+    }
+
+    /// A suspended leg beats again from this millisecond on.
+    pub fn resume(&mut self, first_ms: u64, slot: u16, with_half_beats: bool) {
+        self.skip_to(first_ms);
+        for phase in phases_of(slot, with_half_beats) {
+            self.awake[phase] += 1;
+        }
     }
 
     /// Ends the beats of a leg.
@@ -140,8 +160,12 @@ impl Wheel {
 
     /// Empty milliseconds may lie behind us unserved: nobody may start to beat in one of them.
     fn wake(&mut self, now: Instant) {
-        if self.next_deadline().is_none_or(|at| at > now) {
-            self.next_ms = self.next_ms.max(now.as_millis() + 1);
+        self.skip_to(now.as_millis() + 1);
+    }
+
+    fn skip_to(&mut self, first_ms: u64) {
+        if self.next_deadline().is_none_or(|at| at.as_millis() >= first_ms) {
+            self.next_ms = self.next_ms.max(first_ms);
         }
     }
 
@@ -149,16 +173,15 @@ impl Wheel {
         for phase in [phase, opposite(phase)] {
             let before = self.phases[phase].len();
             self.phases[phase].retain(|beat| beat.of != of);
-            self.beats -= before - self.phases[phase].len();
+            let removed = before - self.phases[phase].len();
+            debug_assert!(removed <= self.awake[phase].into(), "a suspended leg is removed");
+            self.awake[phase] -= removed as u16;
         }
     }
 
     /// The first millisecond at which a leg or a room beats.
     pub fn next_deadline(&self) -> Option<Instant> {
-        if self.beats == 0 {
-            return None;
-        }
-        let is_used = |ms: &u64| !self.phases[phase_at(*ms)].is_empty();
+        let is_used = |ms: &u64| self.awake[phase_at(*ms)] > 0;
         let ms = (self.next_ms..self.next_ms + PHASES as u64).find(is_used);
         ms.map(Instant::from_millis)
     }
@@ -184,8 +207,9 @@ impl Wheel {
         (!rests).then_some(*beat)
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.beats == 0
+    /// Whether nobody beats.
+    pub fn is_silent(&self) -> bool {
+        self.awake.iter().all(|beats| *beats == 0)
     }
 
     fn push(&mut self, phase: usize, beat: Beat) {
@@ -193,12 +217,18 @@ impl Wheel {
         debug_assert!(beats.len() < beats.capacity(), "I2: it would allocate");
         debug_assert!(!beats.contains(&beat), "a leg beats twice in one slot");
         beats.push(beat);
-        self.beats += 1;
+        self.awake[phase] += 1;
     }
 }
 
 fn phase_of(slot: u16) -> usize {
     usize::from(slot) % PHASES
+}
+
+/// The phases in which a leg beats.
+fn phases_of(slot: u16, with_half_beats: bool) -> impl Iterator<Item = usize> {
+    let home = phase_of(slot);
+    std::iter::once(home).chain(with_half_beats.then_some(opposite(home)))
 }
 
 /// Milliseconds by which a leg beats earlier in another phase than in its own.
@@ -270,7 +300,25 @@ mod tests {
         wheel.take_turn(Instant::from_millis(105));
         assert_eq!(wheel.next_deadline(), Some(Instant::from_millis(125)));
         wheel.remove(25);
-        assert_eq!((wheel.next_deadline(), wheel.is_empty()), (None, true));
+        assert_eq!((wheel.next_deadline(), wheel.is_silent()), (None, true));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_suspended_leg_and_it_resumes_in_its_phase() {
+        let mut wheel = Wheel::new(40, 0);
+        wheel.insert(Instant::from_millis(100), 3, true);
+        wheel.take_turn(Instant::from_millis(103));
+        wheel.suspend(3, true);
+        assert_eq!((wheel.next_deadline(), wheel.is_silent()), (None, true));
+        // A long time later: nothing was missed, and the beats are those of its phase.
+        wheel.resume(90_015, 3, true);
+        assert_eq!(wheel.next_deadline(), Some(Instant::from_millis(90_023)));
+        let turn = wheel.take_turn(Instant::from_millis(90_023));
+        assert_eq!((turn.to_ms, turn.skipped), (90_024, 0));
+        assert_eq!(wheel.next_deadline(), Some(Instant::from_millis(90_033)));
+        wheel.insert(Instant::from_millis(90_024), 5, false);
+        wheel.suspend(3, true);
+        assert_eq!(wheel.next_deadline(), Some(Instant::from_millis(90_025)));
     }
 
     /// The times at which leg 2 beats, alone or with the room at phase 15.
@@ -348,6 +396,6 @@ mod tests {
         assert_eq!(wheel.take_beat(20, 0), Some(leg(0, false)));
         assert_eq!(wheel.take_beat(30, 0), Some(leg(0, true)));
         wheel.remove(0);
-        assert!(wheel.is_empty());
+        assert!(wheel.is_silent());
     }
 }

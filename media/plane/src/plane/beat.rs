@@ -32,11 +32,11 @@ pub(super) enum Origin {
 }
 
 impl Plane {
-    /// One beat of one leg. A leg that is relayed to is left in two comparisons; below, in two without its hot line.
+    /// One beat of one leg. A leg that is relayed to is left in two comparisons, one that rests in one.
     pub(super) fn beat(&mut self, at: Instant, slot: u16, half: bool, out: &mut impl Output) {
         let slot = usize::from(slot);
         let (now_ms, now_samples) = (clock::millis(at), clock::samples(at));
-        if self.below.rests(slot, now_ms) && !clock::is_due(now_ms, self.legs.check_ms(slot)) {
+        if self.below.rests.has(slot) {
             return;
         }
         if !self.legs.outbound(slot).playing || !self.beat_playing(slot, half, now_samples, out) {
@@ -90,7 +90,7 @@ impl Plane {
                 if self.is_relayed_below(slot, RELAY_GAP_SAMPLES, now_samples, out) {
                     return;
                 }
-                self.take_back_towards(slot, out);
+                self.take_back_towards(at, slot, out);
             }
             let outbound = self.legs.outbound_mut(slot);
             if outbound.numbers.relayed_within(RELAY_GAP_SAMPLES, now_samples) {

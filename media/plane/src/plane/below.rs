@@ -7,11 +7,9 @@
 //!              silence, the latch of the other leg moves)--
 //! ```
 //!
-//! While both directions of a leg are below, its beats have nothing to send, and the leg rests: a beat costs two
-//! loads. Every 160 ms at most it glances at the arrival of the last packet, one word of the tier. Once that
-//! packet is older, the leg beats as usual, so that silence begins when it would without a tier. All counts take
-//! many cache lines, and are read seldom: twice a second, and before anybody sees or uses them (a report, a
-//! description, the media timeout, the return of the direction).
+//! While both directions of a leg are below, its beats have nothing to send, and the leg rests
+//! (`plane/resting.rs`). All counts take many cache lines, and are read seldom: twice a second, and before anybody
+//! sees or uses them (a report, a description, the media timeout, the return of the direction).
 //!
 //! The two directions of a bridge are given apart: each is one party's packets, with the numbers of the leg
 //! that sends them. Nothing that decides a rule changes while it is below, because every such change takes
@@ -30,6 +28,7 @@ use crate::output::Output;
 use crate::relay_rule::RelayedCounts;
 
 use super::Plane;
+use super::resting::Rests;
 
 /// The directions that are below, by the slot of the leg whose party speaks.
 #[derive(Debug)]
@@ -38,8 +37,7 @@ pub(super) struct Below {
     places: Vec<Place>,
     /// Next time to look at the tier, in wrapping milliseconds.
     looks: Vec<u32>,
-    /// End of a leg's rest, in wrapping milliseconds.
-    rests: Vec<Option<u32>>,
+    pub(super) rests: Rests,
 }
 
 /// Where a direction is relayed.
@@ -54,7 +52,7 @@ enum Place {
 
 /// Memory of one slot.
 pub(super) const SLOT_BYTES: usize =
-    size_of::<Place>() + size_of::<u32>() + size_of::<Option<u32>>();
+    size_of::<Place>() + size_of::<u32>() + super::resting::SLOT_BYTES;
 
 impl Below {
     pub fn new(has_tier: bool, legs_max: usize) -> Self {
@@ -62,7 +60,7 @@ impl Below {
             has_tier,
             places: vec![Place::Here; legs_max],
             looks: vec![0; legs_max],
-            rests: vec![None; legs_max],
+            rests: Rests::new(legs_max),
         }
     }
 
@@ -81,20 +79,8 @@ impl Below {
         self.places[slot] == Place::Refused
     }
 
-    /// Whether the beats of a leg have nothing to send, because both its directions are below.
-    #[inline]
-    pub fn rests(&mut self, slot: usize, now_ms: u32) -> bool {
-        if !self.has_tier {
-            return false;
-        }
-        let rest = &mut self.rests[slot];
-        // Forgotten at its end: a deadline that stays would lie ahead again when the clock has wrapped.
-        *rest = rest.filter(|until_ms| !clock::is_due(now_ms, *until_ms));
-        rest.is_some()
-    }
-
     /// Whether it is time to look at the tier for a slot.
-    fn is_due(&self, slot: usize, now_ms: u32) -> bool {
+    pub fn is_due(&self, slot: usize, now_ms: u32) -> bool {
         clock::is_due(now_ms, self.looks[slot])
     }
 
@@ -116,11 +102,6 @@ impl Below {
             self.looks[slot] = self.looks[slot].wrapping_sub(READ_MS);
         }
     }
-
-    /// The next beat of the leg is a whole one.
-    fn wake(&mut self, slot: usize) {
-        self.rests[slot] = None;
-    }
 }
 
 impl Plane {
@@ -131,20 +112,13 @@ impl Plane {
             self.look_below(slot, now_ms, out);
         }
         let both = self.slot_that_feeds(slot).filter(|_| self.below.is_given(slot));
-        let Some(from) = both.filter(|from| self.below.is_given(*from)) else { return };
-        let port_index = usize::from(self.legs.outbound(from).port);
-        let known = self.legs.outbound(slot).numbers.last_at();
-        let arrival = out.relayed_at(port_index).unwrap_or(known);
-        let age_ms = clock::elapsed(clock::samples(at), arrival) / clock::SAMPLES_A_MS;
-        // Legs that were given together part: else one beat would look at all of them.
-        let rest_ms = REST_MS - REST_STEP_MS * (slot as u32 / 20 % REST_STEPS);
-        if age_ms < rest_ms {
-            self.below.rests[slot] = Some(now_ms.wrapping_add(rest_ms - age_ms));
+        if let Some(from) = both.filter(|from| self.below.is_given(*from)) {
+            self.begin_rest(slot, from, at, out);
         }
     }
 
     /// Reads the counts of the direction that begins at this slot, or tries to give it.
-    fn look_below(&mut self, slot: usize, now_ms: u32, out: &mut impl Output) {
+    pub(super) fn look_below(&mut self, slot: usize, now_ms: u32, out: &mut impl Output) {
         if self.below.is_given(slot) {
             self.read_below(slot, out);
         } else {
@@ -184,15 +158,15 @@ impl Plane {
 
     /// Takes the direction that begins at this slot back, if it is below. From the next beat it may be given again.
     /// Answers whether the tier has relayed packets since its counts were read last.
-    pub(super) fn take_back(&mut self, slot: usize, out: &mut impl Output) -> bool {
+    pub(super) fn take_back(&mut self, now: Instant, slot: usize, out: &mut impl Output) -> bool {
         if !self.below.is_given(slot) {
             self.below.note_refusal(slot, false);
             return false;
         }
         self.below.set(slot, false);
-        self.below.wake(slot);
+        self.end_rest(now, slot);
         if let Some(fed) = self.slot_that_feeds(slot) {
-            self.below.wake(fed);
+            self.end_rest(now, fed);
         }
         self.meters.legs_below -= 1;
         let counts = out.take_back(usize::from(self.legs.outbound(slot).port));
@@ -201,17 +175,17 @@ impl Plane {
     }
 
     /// Takes the direction back that ends at this slot, whose leg sends what the tier relays.
-    pub(super) fn take_back_towards(&mut self, slot: usize, out: &mut impl Output) {
+    pub(super) fn take_back_towards(&mut self, now: Instant, slot: usize, out: &mut impl Output) {
         if let Some(from) = self.slot_that_feeds(slot) {
-            self.take_back(from, out);
+            self.take_back(now, from, out);
         }
     }
 
     /// Takes both directions of a leg back: a command is about to change it.
-    pub(super) fn take_back_leg(&mut self, leg: LegId, out: &mut impl Output) {
+    pub(super) fn take_back_leg(&mut self, now: Instant, leg: LegId, out: &mut impl Output) {
         if let Some(slot) = self.below.has_tier().then(|| self.slot_of(leg)).flatten() {
-            self.take_back(slot, out);
-            self.take_back_towards(slot, out);
+            self.take_back(now, slot, out);
+            self.take_back_towards(now, slot, out);
         }
     }
 
@@ -251,9 +225,3 @@ const GIFT_MS: u32 = 100;
 /// Time between two readings of all counts of a direction that is below. A reading that falls into a rest waits for its
 /// end.
 const READ_MS: u32 = 500;
-/// The longest rest, counted from the last packet. With the 20 ms of a beat it ends before the 200 ms after which
-/// the beat takes a party for silent.
-const REST_MS: u32 = 160;
-/// What the rests of legs in one phase differ by.
-const REST_STEP_MS: u32 = 20;
-const REST_STEPS: u32 = 3;

@@ -29,7 +29,7 @@ impl Plane {
         // A description must not disturb what it describes.
         let disturbs = !matches!(command, MediaCommand::Describe { .. });
         if let Some(leg) = command.leg().filter(|_| disturbs) {
-            self.take_back_leg(leg, out);
+            self.take_back_leg(now, leg, out);
         }
         match command {
             MediaCommand::StartLeg { leg, plan } => {

@@ -239,7 +239,7 @@ impl Plane {
         }
         if step != LatchStep::Unchanged {
             outbound.destination = destination(&leg.plan, inbound);
-            self.take_back_towards(slot, out);
+            self.take_back_towards(now, slot, out);
         }
         Ok(())
     }

@@ -129,7 +129,9 @@ impl Story {
         });
         let meters = *self.world.cores[0].0.meters();
         assert_eq!(meters.legs_below, 0);
-        let meters = crate::PlaneMeters { packets_below: 0, packets_dropped_below: 0, ..meters };
+        // A plane whose legs rest serves fewer milliseconds.
+        let (packets_below, packets_dropped_below, ticks) = (0, 0, 0);
+        let meters = crate::PlaneMeters { packets_below, packets_dropped_below, ticks, ..meters };
         Outcome { heard, reports, figures: (digits_of(&events), qualities, meters) }
     }
 }
@@ -263,6 +265,39 @@ fn a_leg_below_rests_and_its_counts_are_read_twice_a_second() {
     let figures = (hands.readings, hands.glances);
     assert!((14..=26).contains(&figures.0) && (50..=150).contains(&figures.1), "{figures:?}");
     assert_eq!(hands.gifts, 2);
+}
+
+/// However many legs rest, they take one wake-up of the core in 20 ms. Beating, these eight would take eight.
+#[test]
+fn a_core_whose_legs_all_rest_wakes_50_times_a_second() {
+    let mut world = World::with_tier();
+    let parties: Vec<usize> = (0..8).map(|_| world.start(|_| ())).collect();
+    for pair in parties.chunks(2) {
+        world.bridge(pair[0], pair[1]);
+    }
+    let speak = |world: &mut World, speakers: &[usize], frames: u32| {
+        for _ in 0..frames {
+            for party in speakers {
+                let packet = world.next_packet(*party, &[7; 160]);
+                let source = world.party(*party).address;
+                world.arrive(*party, source, &packet);
+            }
+            world.run(20);
+        }
+    };
+    speak(&mut world, &parties, 10);
+    assert_eq!(world.cores[0].0.meters().legs_below, 8);
+    let wakes_before = world.wakes;
+    speak(&mut world, &parties, 250);
+    // In 5 s each leg reports once or twice, at its own beat.
+    let wakes = world.wakes - wakes_before;
+    assert!((250..=300).contains(&wakes), "{wakes} wake-ups in 5 s");
+    assert_eq!(world.cores[0].0.meters().ticks_skipped, 0, "a rest is no stall");
+    // One party falls silent: its peer hears silence after 200 ms, and the others rest on.
+    let _ = world.heard(1);
+    speak(&mut world, &parties[1..], 20);
+    let silence = world.heard(1).len();
+    assert!((9..=11).contains(&silence), "{silence} packets of silence in 200 ms");
 }
 
 #[test]
