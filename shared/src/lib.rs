@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod api_host;
 pub mod code;
 pub mod codec;
 pub mod config;

@@ -12,5 +12,7 @@ section! {
         listen: Vec<SocketAddr> = "[\"127.0.0.1:8080\"]",
         /// HTTPS listeners, with the certificate of `sip`.
         https: Vec<SocketAddr> = "[]",
+        /// Proxy listeners (HTTP CONNECT, or HTTPS directly) that serve api.twilio.com and its siblings as this gateway, with certificates of our own authority. Any other host is refused.
+        proxy: Vec<SocketAddr> = "[]",
     }
 }

@@ -261,6 +261,7 @@ latch = "peer"
 [http]
 listen = ["127.0.0.1:8080"]
 https = []
+proxy = []
 [webhook]
 allow_private = ["127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
 [speech]

@@ -58,6 +58,9 @@ pub enum Command {
     },
     /// Print the DNS zone that these settings and the SIP domains of the data folder need
     Dns(DnsArguments),
+    /// Print the certificates of this gateway's own authority, which clients over TLS must trust (PEM)
+    #[command(after_help = CA_HELP)]
+    Ca,
     /// Show which rule would decide a hypothetical INVITE, REGISTER or OPTIONS, and why
     #[command(after_help = EXPLAIN_HELP)]
     Explain(ExplainArguments),
@@ -243,6 +246,14 @@ First steps:
   sidetone serve         the gateway; its account is in <data folder>/credentials
 
 SIDETONE_ACCOUNT_SID and SIDETONE_AUTH_TOKEN name the account that the first start makes.";
+
+const CA_HELP: &str = "\
+The first start with sip.tls, http.https or http.proxy makes the authority. Official SDKs and tools trust it by
+variables, and reach the gateway by their proxy variables (http.proxy = [\"127.0.0.1:3128\"]):
+  sidetone ca > ca.pem
+  export HTTPS_PROXY=http://127.0.0.1:3128 HTTP_PROXY=http://127.0.0.1:3128
+  export REQUESTS_CA_BUNDLE=$PWD/ca.pem NODE_EXTRA_CA_CERTS=$PWD/ca.pem SSL_CERT_FILE=$PWD/ca.pem
+  twilio api:core:calls:list";
 
 const EXPLAIN_HELP: &str = "\
 Applies the rules of the gateway to the store of its data folder. The gateway may be running. State that only

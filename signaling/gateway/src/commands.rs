@@ -41,6 +41,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Dns(arguments)) => {
             with_settings(&sources, |settings| dns(&arguments, settings))
         }
+        Some(Command::Ca) => with_settings(&sources, ca),
         Some(Command::Worker { worker: Worker::Speech { voices } }) => speech::worker_main(&voices),
         Some(Command::Explain(question)) => {
             with_settings(&sources, |settings| crate::explain::run(&question, settings))
@@ -260,6 +261,21 @@ fn dns(arguments: &DnsArguments, settings: &Settings) -> ExitCode {
     };
     print!("{}", zone(&settings.config, &facts));
     ExitCode::SUCCESS
+}
+
+/// Prints the roots as they are on disk: a command that made an authority would race the gateway's start.
+fn ca(settings: &Settings) -> ExitCode {
+    let file = settings.config.node.data_dir.join("tls/ca.pem");
+    match std::fs::read_to_string(&file) {
+        Ok(roots) => {
+            print!("{roots}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed(&format!(
+            "{} cannot be read: {error}. The first start with sip.tls, http.https or http.proxy makes it.",
+            file.display()
+        )),
+    }
 }
 
 /// Settings that SIGHUP changes while calls are up.

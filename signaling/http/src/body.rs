@@ -25,6 +25,17 @@ pub struct WholeRequest {
     pub body: Bytes,
     /// The client's address.
     pub peer: SocketAddr,
+    /// The scheme of the URLs by which the client reaches this server.
+    pub scheme: Scheme,
+}
+
+/// How a client reaches this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// In the clear.
+    Http,
+    /// Over TLS that ends here.
+    Https,
 }
 
 /// A response with a plain text.
@@ -45,9 +56,12 @@ pub fn problem(status: StatusCode, sentence: &str) -> Response<Body> {
     response
 }
 
-/// The prefix of absolute URLs of this server. The only place that names the scheme.
-pub fn base_url(host: impl std::fmt::Display) -> String {
-    format!("http://{host}")
+/// The prefix of absolute URLs of this server.
+pub fn base_url(scheme: Scheme, host: impl std::fmt::Display) -> String {
+    match scheme {
+        Scheme::Http => format!("http://{host}"),
+        Scheme::Https => format!("https://{host}"),
+    }
 }
 
 /// A body that is complete in memory.

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -24,6 +25,18 @@ where
     A: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Unpin,
     A::Future: Unpin,
 {
+    let (mut stream, _) = drive(stream, service, metrics).await;
+    let _ = stream.shutdown().await;
+}
+
+/// As [`serve`], but leaves the connection open at its end. Returns it with the bytes that were read past the
+/// last request: those of a tunnel, if a CONNECT began one.
+pub(crate) async fn drive<S, A>(stream: S, service: A, metrics: &HttpMetrics) -> (S, Bytes)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Unpin,
+    A::Future: Unpin,
+{
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(READ_MAX)
@@ -32,7 +45,7 @@ where
         .serve_connection(TokioIo::new(Patience::new(stream, WRITE_MAX)), service);
     let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
     let parts = connection.into_parts();
-    let mut stream = parts.io.into_inner();
+    let mut stream = parts.io.into_inner().into_inner();
     if let Err(error) = ended {
         // Without a byte of a request, an idle connection timed out: close it without an answer.
         if error.is_timeout() && !parts.read_buf.is_empty() {
@@ -42,7 +55,7 @@ where
         }
         tracing::debug!(%error, "an HTTP connection ended with an error");
     }
-    let _ = stream.shutdown().await;
+    (stream, parts.read_buf)
 }
 
 const HEAD_BYTES_MAX: usize = 2 * (REST_URL_BYTES_MAX + REST_HEADERS_BYTES_MAX);

@@ -9,6 +9,8 @@
 //! | time to read a request | 408 |
 //! | a peer that does not read its answer | closed |
 //! | requests of one account at once | 429 |
+//! | hosts that the proxy listener does not serve | 403 |
+//! | time of a TLS handshake | closed |
 //!
 //! It drives hyper directly: a router would have to be bypassed for all paths that end in `.json`. The
 //! store is behind [`store::Reader`] and the calls are behind a queue to Control, so this package names
@@ -21,9 +23,11 @@ mod asset;
 mod body;
 mod connection;
 mod events;
+mod listener;
 mod metrics;
 mod pages;
 mod patience;
+mod proxy;
 mod read;
 mod rest;
 mod room;
@@ -34,12 +38,12 @@ mod tests;
 
 pub use addresses::AddressList;
 pub use asset::{Asset, REVALIDATE};
-pub use body::{Body, WholeRequest, base_url, problem, text, whole_body};
+pub use body::{Body, Scheme, WholeRequest, base_url, problem, text, whole_body};
 pub use events::{EventSender, EventStreams, NotSent};
+pub use listener::{Https, Listening, serve};
 pub use metrics::HttpMetrics;
 pub use pages::PAGES;
 pub use read::read_whole;
 pub use rest::{ApiAnswer, ApiCall, BoxedReader, OpenReader, READERS_MAX, Rest};
 pub use room::Room;
-pub use server::{Https, serve};
 pub use state::{Answering, HttpServer, Page, PageKind};

@@ -9,6 +9,8 @@ shell::metrics! {
         http_requests_answered_total: Labelled, by "status";
         /// HTTP requests refused before the API saw them, by reason.
         http_requests_refused_total: Labelled, by "reason";
+        /// Tunnels begun through the proxy listener.
+        http_proxy_tunnels_total: Counter;
         /// HTTP requests in work now.
         http_requests_open: Gauge;
         /// Event streams open now.

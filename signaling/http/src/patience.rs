@@ -24,6 +24,11 @@ impl<S> Patience<S> {
         Self { stream, at_most, stalled: Box::pin(sleep(at_most)), is_waiting: false }
     }
 
+    /// The connection, for who needs no patience with it any more.
+    pub(crate) fn into_inner(self) -> S {
+        self.stream
+    }
+
     /// Passes on the result of a write. Any result except `Pending` stops the timer.
     fn watch<T>(
         &mut self,

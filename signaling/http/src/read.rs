@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use shared::limits::{
     REST_BODY_BYTES_MAX, REST_HEADERS_BYTES_MAX, REST_READ_MS, REST_URL_BYTES_MAX,
 };
 
-use crate::body::{Body, WholeRequest, closing, problem};
+use crate::body::{Body, Scheme, WholeRequest, closing, problem};
 
 /// Reasons a request is refused before the API, with their status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(crate) enum Refused {
     Host,
 }
 
-/// Reads a complete request.
+/// Reads a complete request that came in the clear.
 ///
 /// # Errors
 /// The refusal: 408, 413, 414, 431 or 400.
@@ -37,19 +37,20 @@ pub async fn read_whole(
     request: http::Request<Incoming>,
     peer: SocketAddr,
 ) -> Result<WholeRequest, Response<Body>> {
-    whole(request, peer).await.map_err(Refused::response)
+    whole(request, peer, Scheme::Http).await.map_err(Refused::response)
 }
 
 /// Reads the body of a request after its head.
 pub(crate) async fn whole(
     request: http::Request<Incoming>,
     peer: SocketAddr,
+    scheme: Scheme,
 ) -> Result<WholeRequest, Refused> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     if head.uri.to_string().len() > REST_URL_BYTES_MAX {
         return Err(Refused::Url);
     }
-    let bytes = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+    let bytes = |(name, value): (&http::HeaderName, &HeaderValue)| {
         name.as_str().len() + value.len() + HEADER_PUNCTUATION_BYTES
     };
     if head.headers.iter().map(bytes).sum::<usize>() > REST_HEADERS_BYTES_MAX {
@@ -58,6 +59,14 @@ pub(crate) async fn whole(
     if !names_its_host(&head) {
         return Err(Refused::Host);
     }
+    if let Some(authority) = head.uri.authority() {
+        // In absolute form the target names the host, and Host does not count (RFC 9112 §3.2.2).
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Refused::Host)?;
+        head.headers.insert(http::header::HOST, host);
+    }
+    // axios asks a proxy for `https://…` without a tunnel; what it then reads must lead back the same way.
+    let is_https = head.uri.scheme() == Some(&http::uri::Scheme::HTTPS);
+    let scheme = if is_https { Scheme::Https } else { scheme };
     let announced = hyper::body::Body::size_hint(&body).lower();
     if announced > REST_BODY_BYTES_MAX as u64 {
         return Err(Refused::Body);
@@ -69,7 +78,14 @@ pub(crate) async fn whole(
         Ok(Err(_)) => return Err(Refused::Broken),
         Ok(Ok(body)) => body.to_bytes(),
     };
-    Ok(WholeRequest { method: head.method, uri: head.uri, headers: head.headers, body, peer })
+    Ok(WholeRequest {
+        method: head.method,
+        uri: head.uri,
+        headers: head.headers,
+        body,
+        peer,
+        scheme,
+    })
 }
 
 impl Refused {
@@ -106,10 +122,13 @@ impl Refused {
 /// Checks the Host header: optional in HTTP/1.0, otherwise required exactly once.
 fn names_its_host(head: &http::request::Parts) -> bool {
     let mut hosts = head.headers.get_all(http::header::HOST).iter();
-    let is_host = |value: &http::HeaderValue| {
+    let is_host = |value: &HeaderValue| {
         let host = value.to_str().ok().and_then(|text| text.parse::<http::uri::Authority>().ok());
         host.is_some_and(|host| !host.as_str().contains('@'))
     };
+    if head.uri.authority().is_some_and(|target| target.as_str().contains('@')) {
+        return false;
+    }
     match (hosts.next(), hosts.next()) {
         (None, _) => head.version < http::Version::HTTP_11,
         (Some(host), None) => is_host(host),

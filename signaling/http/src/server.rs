@@ -1,4 +1,4 @@
-//! Accepts connections, bounds them, and answers each request. Shell, on tokio.
+//! Answers each request of a connection, within bounds. Shell, on tokio.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -10,87 +10,70 @@ use hyper::service::service_fn;
 use rustls::ServerConfig;
 use shell::Clock;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 
-use crate::body::{Body, WholeRequest, closing};
+use crate::body::{Body, Scheme, WholeRequest, closing};
 use crate::connection;
 use crate::read;
 use crate::state::HttpServer;
 
-/// The TLS settings for the next connection of an HTTPS listener: a reload changes them. `None` closes it.
-pub type Https = Arc<dyn Fn() -> Option<Arc<ServerConfig>> + Send + Sync>;
-
-/// Accepts connections until the task is dropped; over TLS with these settings, where they are given.
-pub async fn serve(listener: TcpListener, tls: Option<Https>, server: Arc<HttpServer>) {
-    loop {
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "an HTTP connection cannot be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let place = match server.room.enter(peer.ip()) {
-            Ok(place) => place,
-            Err(reason) => {
-                server.metrics.http_requests_refused_total.count(reason);
-                continue;
-            }
-        };
-        let server = Arc::clone(&server);
-        // Small answers must not wait for each other (RFC 896).
-        let _ = stream.set_nodelay(true);
-        let tls = tls.as_ref().map(|settings| settings());
-        tokio::spawn(async move {
-            match tls {
-                None => server.serve_connection(stream, peer).await,
-                Some(tls) => over_tls(stream, peer, server, tls).await,
-            }
-            drop(place);
-        });
-    }
-}
-
-/// The same after a handshake.
-async fn over_tls(
-    stream: tokio::net::TcpStream,
-    peer: SocketAddr,
-    server: Arc<HttpServer>,
-    settings: Option<Arc<ServerConfig>>,
-) {
-    let Some(settings) = settings else { return };
-    let acceptor = tokio_rustls::TlsAcceptor::from(settings);
-    match tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => server.serve_connection(stream, peer).await,
-        Ok(Err(error)) => {
-            server.metrics.http_requests_refused_total.count("tls");
-            tracing::debug!(%error, "an HTTPS handshake failed");
-        }
-        Err(_) => server.metrics.http_requests_refused_total.count("tls_timeout"),
-    }
+/// What is known of all requests of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entrance {
+    pub(crate) scheme: Scheme,
+    /// Behind the proxy listener: hosts of the API only.
+    pub(crate) of_proxy: bool,
 }
 
 impl HttpServer {
-    async fn serve_connection<S>(self: Arc<Self>, stream: S, peer: SocketAddr)
-    where
+    /// Serves requests after a handshake.
+    pub(crate) async fn serve_over_tls<S>(
+        self: Arc<Self>,
+        stream: S,
+        peer: SocketAddr,
+        settings: Arc<ServerConfig>,
+        entrance: Entrance,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let acceptor = tokio_rustls::TlsAcceptor::from(settings);
+        match tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream).into_fallible()).await {
+            Ok(Ok(stream)) => self.serve_requests(stream, peer, entrance).await,
+            // Counted before the connection closes: whoever sees it closed finds it counted.
+            Ok(Err((error, _stream))) => {
+                self.metrics.http_requests_refused_total.count("tls");
+                tracing::debug!(%error, "an HTTPS handshake failed");
+            }
+            Err(_) => self.metrics.http_requests_refused_total.count("tls_timeout"),
+        }
+    }
+
+    /// Serves requests until the connection ends.
+    pub(crate) async fn serve_requests<S>(
+        self: Arc<Self>,
+        stream: S,
+        peer: SocketAddr,
+        entrance: Entrance,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let metrics = Arc::clone(&self.metrics);
-        let answer = service_fn(move |request| Box::pin(Arc::clone(&self).answer(request, peer)));
+        let answer =
+            service_fn(move |request| Box::pin(Arc::clone(&self).answer(request, peer, entrance)));
         connection::serve(stream, answer, &metrics).await;
     }
 
     /// Answers one request, whatever it is.
-    async fn answer(
+    pub(crate) async fn answer(
         self: Arc<Self>,
         request: http::Request<Incoming>,
         peer: SocketAddr,
+        entrance: Entrance,
     ) -> Result<Response<Body>, Infallible> {
         let begun = Clock.mono();
         self.metrics.http_requests_open.add(1);
         let close = wants_close(request.headers());
-        let response = match read::whole(request, peer).await {
+        let response = match read::whole(request, peer, entrance.scheme).await {
+            Ok(request) if entrance.of_proxy => self.route_by_host(request).await,
             Ok(request) => self.route(request).await,
             Err(refused) => {
                 self.metrics.http_requests_refused_total.count(refused.reason());
@@ -129,4 +112,3 @@ fn class(status: StatusCode) -> &'static str {
 
 /// Past it an HTTPS connection is closed.
 const HANDSHAKE_MAX: std::time::Duration = std::time::Duration::from_secs(5);
-const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);

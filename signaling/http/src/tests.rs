@@ -24,6 +24,31 @@ struct World {
 }
 
 fn start() -> World {
+    start_as(Listening::Http)
+}
+
+/// A proxy listener whose TLS has no certificate for anybody.
+fn start_proxy() -> World {
+    #[derive(Debug)]
+    struct Nobody;
+    impl rustls::server::ResolvesServerCert for Nobody {
+        fn resolve(
+            &self,
+            _: rustls::server::ClientHello<'_>,
+        ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+            None
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(rustls::ALL_VERSIONS)
+        .expect("the provider's own versions")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Nobody));
+    start_as(Listening::Proxy(Arc::new(config)))
+}
+
+fn start_as(listening: Listening) -> World {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -44,7 +69,7 @@ fn start() -> World {
     });
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("listening");
     let address = listener.local_addr().expect("bound");
-    runtime.spawn(serve(listener, None, server));
+    runtime.spawn(serve(listener, listening, server));
     World { address, ready, metrics, _runtime: runtime }
 }
 
@@ -245,4 +270,60 @@ fn read_until(stream: &mut TcpStream, seen: &mut String, end: &str) {
         assert!(count > 0, "closed before {end:?}: {seen}");
         seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
     }
+}
+
+#[test]
+fn a_proxy_refuses_hosts_that_the_api_does_not_have_and_names_the_setting() {
+    let world = start_proxy();
+    for request in [
+        "CONNECT registry.npmjs.org:443 HTTP/1.1\r\nHost: registry.npmjs.org:443\r\n\r\n",
+        "CONNECT api.twilio.com:22 HTTP/1.1\r\nHost: api.twilio.com:22\r\n\r\n",
+        "CONNECT api.twilio.com.example:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET http://example.com/2010-04-01/Accounts HTTP/1.1\r\nHost: api.twilio.com\r\n\r\n",
+        "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    ] {
+        let answer = world.ask(request);
+        assert!(answer.starts_with("HTTP/1.1 403 Only hosts of the API (http.proxy)"), "{answer}");
+        assert!(answer.contains("(setting http.proxy)"), "{answer}");
+    }
+    assert_eq!(world.metrics.http_requests_refused_total.value("proxy_host"), 5);
+    assert_eq!(world.metrics.http_proxy_tunnels_total.value(), 0);
+}
+
+#[test]
+fn a_proxied_request_reaches_the_api_by_the_host_of_its_target_and_nothing_else() {
+    let world = start_proxy();
+    let get = |target: &str, host: &str| {
+        world.ask(&format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
+    };
+    // The server of these tests has no resources: its own sentence shows that the API was asked.
+    for target in [
+        "http://api.twilio.com/2010-04-01/Accounts.json",
+        "http://api.dublin.ie1.twilio.com/2010-04-01/Accounts.json",
+        "http://monitor.twilio.com/v1/Alerts",
+    ] {
+        let answer = get(target, "x");
+        assert!(answer.contains("There is no such resource."), "{target}: {answer}");
+    }
+    for target in ["http://studio.twilio.com/v2/Flows", "http://api.twilio.com/healthz"] {
+        let answer = get(target, "x");
+        assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("has no /"), "{answer}");
+    }
+    assert!(get("http://user@api.twilio.com/2010-04-01/", "x").starts_with("HTTP/1.1 400 "));
+    assert!(get("/2010-04-01/Accounts.json", "api.twilio.com").contains("no such resource"));
+}
+
+#[test]
+fn a_tunnel_begins_with_a_handshake_or_ends() {
+    let world = start_proxy();
+    let connect = "CONNECT api.twilio.com:443 HTTP/1.1\r\nHost: api.twilio.com:443\r\n\r\n";
+    // The bytes behind the head are the tunnel's: a client need not wait for the 200.
+    let answer = world.ask(&format!("{connect}GET / HTTP/1.1\r\n\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\r\n\r\n"), "{answer}");
+    assert!(!answer.to_ascii_lowercase().contains("content-length"), "{answer}");
+    assert_eq!(world.metrics.http_proxy_tunnels_total.value(), 1);
+    assert_eq!(world.metrics.http_requests_refused_total.value("tls"), 1);
+    // A TLS record as the first byte needs no CONNECT.
+    world.ask("\u{16}\u{3}\u{1}\0\u{4}\0\0\0\0");
+    assert_eq!(world.metrics.http_requests_refused_total.value("tls"), 2);
 }

@@ -180,6 +180,7 @@ mod tests {
             headers,
             body: body.to_owned().into(),
             peer: SocketAddr::from(([127, 0, 0, 1], 1)),
+            scheme: http_server::Scheme::Http,
         }
     }
 

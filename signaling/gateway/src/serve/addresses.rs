@@ -15,6 +15,8 @@ pub struct Addresses {
     pub http: Vec<SocketAddr>,
     /// HTTPS.
     pub https: Vec<SocketAddr>,
+    /// The proxy for clients of the API.
+    pub proxy: Vec<SocketAddr>,
     /// Backend and number of media cores.
     pub media: String,
 }
@@ -34,18 +36,20 @@ impl Addresses {
         };
         let text =
             |list: &[String]| if list.is_empty() { "off".to_owned() } else { list.join(",") };
+        let http = [list("", &self.http), list("https:", &self.https), list("proxy:", &self.proxy)];
         format!(
             "sidetone ready sip={} tls={} http={} media={}",
             text(&sip),
             text(&list("", &self.tls)),
-            text(&[list("", &self.http), list("https:", &self.https)].concat()),
+            text(&http.concat()),
             self.media
         )
     }
 
     /// Listeners that webhooks must never reach.
     pub(super) fn own(&self) -> Vec<SocketAddr> {
-        [self.udp.as_slice(), &self.tcp, &self.tls, &self.http, &self.https].concat()
+        let http = [self.http.as_slice(), &self.https, &self.proxy].concat();
+        [self.udp.as_slice(), &self.tcp, &self.tls, &http].concat()
     }
 }
 
@@ -62,6 +66,7 @@ mod tests {
             tls: Vec::new(),
             http: vec!["127.0.0.1:8080".parse().expect("an address")],
             https: Vec::new(),
+            proxy: Vec::new(),
             media: "io_uring/1".to_owned(),
         };
         let line = "sidetone ready sip=127.0.0.1:5060 tls=off http=127.0.0.1:8080 media=io_uring/1";

@@ -47,6 +47,7 @@ pub(super) struct Listeners<'s> {
     pub edges: Edges,
     pub http: Vec<std::net::TcpListener>,
     pub https: Vec<std::net::TcpListener>,
+    pub proxy: Vec<std::net::TcpListener>,
     /// Our own sockets: no peer of a call has one of these addresses.
     pub own: Arc<OwnSockets>,
     pub media: Media,
@@ -74,6 +75,7 @@ impl<'s> Plan<'s> {
             open_sip(config, &poll, &metrics, &transport_metrics, connections)?;
         let http = open_http(&config.http.listen, "HTTP", "http.listen")?;
         let https = open_http(&config.http.https, "HTTPS", "http.https")?;
+        let proxy = open_http(&config.http.proxy, "the HTTP proxy", "http.proxy")?;
         let udp_addresses: Vec<SocketAddr> = udp.iter().map(UdpListener::local_address).collect();
         let own = Arc::new(own_sockets(config, &udp_addresses));
         let media = start_media(config, &doorbell, Arc::clone(&own))?;
@@ -86,6 +88,7 @@ impl<'s> Plan<'s> {
             tls: transport.local_addresses(shared::Transport::Tls),
             http: bound(&http),
             https: bound(&https),
+            proxy: bound(&proxy),
             media: media_word(&media),
         };
         transport.limit_connections(connections_that_fit(self.settings, &media));
@@ -106,6 +109,7 @@ impl<'s> Plan<'s> {
             edges,
             http,
             https,
+            proxy,
             own,
             media,
             addresses,

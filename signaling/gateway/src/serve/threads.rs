@@ -16,7 +16,7 @@ use ::io::kernel::InterfaceMeters;
 use audio::AudioIntake;
 use control::{Control, ControlSettings};
 use database::Database;
-use http_server::{AddressList, ApiCall, HttpServer, Https, OpenReader, Rest};
+use http_server::{AddressList, ApiCall, HttpServer, Https, Listening, OpenReader, Rest, Scheme};
 use recorder::{Recorder, RecorderSettings};
 use shared::config::{Config, SpeechEngine};
 use shared::ids::Origin;
@@ -61,6 +61,7 @@ pub(super) struct Threads {
     history: Arc<History>,
     http: Vec<std::net::TcpListener>,
     https: Vec<std::net::TcpListener>,
+    proxy: Vec<std::net::TcpListener>,
     tls: Arc<TlsControl>,
     down: Sender<Down>,
     api: Sender<ApiCall>,
@@ -182,6 +183,7 @@ impl Listeners<'_> {
             history,
             http: self.http,
             https: self.https,
+            proxy: self.proxy,
             tls: self.tls,
             down: self.down,
             api: self.api,
@@ -217,12 +219,17 @@ impl Threads {
         });
         let settings = tls.https();
         let https: Https = Arc::new(move || settings.read().clone());
-        let plain = self.http.into_iter().map(|listener| (listener, None));
-        let secure = self.https.into_iter().map(|listener| (listener, Some(Arc::clone(&https))));
-        for (listener, tls) in plain.chain(secure) {
+        let plain = self.http.into_iter().map(|listener| (listener, Listening::Http));
+        let secure = self.https.into_iter().map(|listener| {
+            let settings = Arc::clone(&https);
+            (listener, Listening::Https(settings))
+        });
+        let proxy = self.proxy.into_iter().zip(std::iter::repeat(tls.api_names()));
+        let proxy = proxy.filter_map(|(listener, tls)| Some((listener, Listening::Proxy(tls?))));
+        for (listener, listening) in plain.chain(secure).chain(proxy) {
             let _inside = runtime.enter();
             let listener = system("an HTTP listener", tokio::net::TcpListener::from_std(listener))?;
-            runtime.spawn(http_server::serve(listener, tls, Arc::clone(&server)));
+            runtime.spawn(http_server::serve(listener, listening, Arc::clone(&server)));
         }
         ready.store(true, Ordering::Release);
         Ok(Gateway {
@@ -249,7 +256,7 @@ fn control_settings(
     memory: &MemoryPlan,
     addresses: &Addresses,
 ) -> ControlSettings {
-    let api_base = http_server::base_url(api_host(addresses));
+    let api_base = http_server::base_url(Scheme::Http, api_host(addresses));
     let mut settings = ControlSettings::new(config, origin, &api_base);
     settings.calls_max = usize::try_from(memory.calls).unwrap_or(usize::MAX);
     settings.tcp_port = addresses.tcp.first().map(SocketAddr::port);

@@ -101,7 +101,7 @@ impl Asked {
         let mut id = [0; 16];
         random(&mut id);
         let host = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
-        let base = base_url(host.unwrap_or("localhost"));
+        let base = base_url(request.scheme, host.unwrap_or("localhost"));
         Self { request, base, id }
     }
 

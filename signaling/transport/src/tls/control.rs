@@ -14,6 +14,7 @@ use shared::config::{Config, PublicAddress};
 use shell::Clock;
 use store::DomainSuffix;
 
+use super::api_names::ApiNames;
 use super::authority::{Authority, AuthorityError, CertifiedName};
 use super::client::ClientTls;
 use super::identity::{CERTIFICATE, Identity, IdentityError, KEY};
@@ -67,6 +68,8 @@ pub struct TlsControl {
     sip: ServerMaker,
     http: ServerMaker,
     https: HttpsSettings,
+    /// Outlives a reload: it holds only the authority, and certificates of it.
+    api_names: Option<Arc<ServerConfig>>,
     tell: Tell,
 }
 
@@ -90,7 +93,11 @@ impl TlsControl {
         let identity = unfinished.identity(config)?;
         let https = identity.as_ref().map(|identity| http.config(identity));
         let https = Arc::new(RwLock::new(https));
-        let control = Self { data_dir, addresses, authority, sip, http, https, tell };
+        let api_names = match config.http.proxy.is_empty() {
+            true => None,
+            false => Some(http.choosing(Arc::new(ApiNames::new(unfinished.authority()?)))),
+        };
+        let control = Self { data_dir, addresses, authority, sip, http, https, api_names, tell };
         let parts = control.parts(config, identity.as_ref())?;
         Ok((control, parts))
     }
@@ -111,7 +118,13 @@ impl TlsControl {
         Arc::clone(&self.https)
     }
 
-    /// The roots that peers must trust, PEM; `None` with the operator's files.
+    /// The settings of proxy listeners; `None` where there are none.
+    pub fn api_names(&self) -> Option<Arc<ServerConfig>> {
+        self.api_names.clone()
+    }
+
+    /// The roots that peers must trust, PEM; `None` where no certificate is issued, as with the operator's
+    /// files.
     pub fn bundle(&self) -> Option<String> {
         self.authority.get().map(|authority| authority.bundle().to_owned())
     }
@@ -179,14 +192,16 @@ impl Unfinished<'_> {
             let (certificate, key) = files(config)?;
             return Ok(Some(Identity::from_files(certificate, key)?));
         }
-        let authority = match self.authority.get() {
-            Some(authority) => authority,
-            None => {
-                let opened = Arc::new(Authority::open(self.data_dir, Clock.unix_ms())?);
-                self.authority.get_or_init(|| opened)
-            }
-        };
-        Ok(Some(authority.issue(&own_names(config, self.addresses), Clock.unix_ms())?))
+        let names = own_names(config, self.addresses);
+        Ok(Some(self.authority()?.issue(&names, Clock.unix_ms())?))
+    }
+
+    fn authority(&self) -> Result<Arc<Authority>, TlsError> {
+        if let Some(authority) = self.authority.get() {
+            return Ok(Arc::clone(authority));
+        }
+        let opened = Arc::new(Authority::open(self.data_dir, Clock.unix_ms())?);
+        Ok(Arc::clone(self.authority.get_or_init(|| opened)))
     }
 }
 

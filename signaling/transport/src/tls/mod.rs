@@ -1,5 +1,6 @@
 //! Certificates and trust, without connections; README.md lists the files. Shell.
 
+mod api_names;
 mod authority;
 mod client;
 mod control;
@@ -12,6 +13,7 @@ mod maker;
 mod minter;
 mod server;
 
+pub use api_names::ApiNames;
 pub use authority::{Authority, AuthorityError, CertifiedName, LEAF_DAYS};
 pub use client::ClientTls;
 pub use control::{HttpsSettings, TlsControl, TlsError, TlsParts, certified_addresses};
