@@ -92,10 +92,27 @@ impl Gateway {
 
     /// Starts with an HTTPS listener beside the HTTP one.
     pub fn start_with_https() -> Self {
+        Self::start_with_http("https = [\"127.0.0.1:0\"]\n")
+    }
+
+    /// Starts with a proxy listener beside the HTTP one.
+    pub fn start_with_proxy() -> Self {
+        Self::start_with_http("proxy = [\"127.0.0.1:0\"]\n")
+    }
+
+    /// Starts with these lines in its `[http]` section.
+    fn start_with_http(http: &str) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let text = settings_text(&folder, "", MEDIA_PORTS, "");
-        let text = text.replace("[http]\n", "[http]\nhttps = [\"127.0.0.1:0\"]\n");
+        let text = text.replace("[http]\n", &format!("[http]\n{http}"));
         Self::start_with(folder, &text)
+    }
+
+    /// The address behind `kind:` in the ready line.
+    pub fn listener(&self, kind: &str) -> SocketAddr {
+        let rest = self.ready_line.split(&format!("{kind}:")).nth(1);
+        let address = rest.and_then(|rest| rest.split([' ', ',']).next());
+        address.expect("it listens").parse().expect("an address")
     }
 
     /// Waits for a line of its log.

@@ -80,6 +80,7 @@ mod tls;
 mod tls_failures;
 mod transfers;
 mod trunks;
+mod unmodified;
 mod webhooks;
 mod wire;
 mod zone;

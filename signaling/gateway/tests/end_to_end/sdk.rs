@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::gateway::{ACCOUNT, Gateway, TOKEN};
 use crate::program::Program;
 
-fn clients() -> PathBuf {
+pub fn clients() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/clients"))
 }
 
@@ -63,7 +63,8 @@ pub fn python_file(name: &str, arguments: &[&str]) -> Command {
     command
 }
 
-fn run(command: &mut Command) -> String {
+/// Runs a client and answers what it prints.
+pub fn run(command: &mut Command) -> String {
     command.env_remove("TWILIO_REGION").env_remove("TWILIO_EDGE");
     let output = command.output().expect("the client is installed (make clients)");
     let errors = String::from_utf8_lossy(&output.stderr);

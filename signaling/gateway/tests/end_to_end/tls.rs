@@ -299,8 +299,7 @@ fn the_rest_api_is_served_over_https_with_the_same_certificate() {
     let ca = authorities(&gateway);
     drop(gateway);
     let gateway = Gateway::start_with_https();
-    let address = gateway.ready_line.split("https:").nth(1).and_then(|rest| rest.split(' ').next());
-    let url = format!("https://{}/readyz", address.expect("an HTTPS address"));
+    let url = format!("https://{}/readyz", gateway.listener("https"));
     let curl = |ca: &Path| {
         let output = Command::new("curl").args(["-sS", &url, "--cacert"]).arg(ca).output();
         let output = output.expect("curl is installed");
