@@ -75,6 +75,8 @@ pub enum NotRelayable {
     OtherCore,
     /// It is a member of a room: its audio is mixed.
     InRoom,
+    /// One of the two legs is linked with a third leg here: the packets come from, or go to, one of our own sockets.
+    Linked,
     /// The latch has not decided for a source.
     NotLatched,
     /// The direction does not let the party send, or does not let us send to the other party.
@@ -126,6 +128,7 @@ impl NotRelayable {
             Self::NotJoined => "not_joined",
             Self::OtherCore => "other_core",
             Self::InRoom => "in_room",
+            Self::Linked => "linked",
             Self::NotLatched => "not_latched",
             Self::Held => "held",
             Self::NoDestination => "no_destination",
@@ -145,6 +148,7 @@ impl NotRelayable {
             Self::NotJoined => "it is not bridged with another leg",
             Self::OtherCore => "the other leg is on another core",
             Self::InRoom => "it is in a room, where audio is mixed",
+            Self::Linked => "a party of the bridge is another call of this gateway",
             Self::NotLatched => "its source is not certain yet",
             Self::Held => "the call is on hold",
             Self::NoDestination => "the other party has no media address",

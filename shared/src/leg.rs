@@ -17,6 +17,9 @@ pub enum LatchMode {
     Peer,
     /// The first valid source.
     Any,
+    /// Another leg of this gateway, at the address that stands for the SDP's: the far party is another call here.
+    /// Every other mode refuses our own sockets. No setting names this one.
+    Link,
 }
 
 /// A local RTP port of a core. RTCP is on the next higher port unless multiplexed.

@@ -159,6 +159,11 @@ pub const SRTP_INDEX_MAX: u64 = (1 << 48) - 1;
 pub const SRTCP_INDEX_MAX: u32 = (1 << 31) - 1;
 /// Packets from an acceptable source that lock a leg to it.
 pub const LATCH_PACKETS: u8 = 5;
+/// Characters of `customerId`. Past it: the SID of the account is sent.
+pub const CUSTOMER_ID_CHARACTERS_MAX: usize = 256;
+/// Packets a second that a leg takes from the other leg of a link between two calls here. Past it: they are dropped.
+/// Two ends that echo each other would send a packet round for ever; a party sends 100 at most, and bursts.
+pub const LINK_PACKETS_RATE_MAX: u32 = 400;
 /// SSRC changes a second of one leg. Past it: packets of the newest SSRC are dropped.
 pub const SSRC_CHANGES_RATE_MAX: u32 = 3;
 /// Timestamp jump that restarts a stream, in RTP timestamp units (10 s).

@@ -184,7 +184,7 @@ impl Inbound {
 /// Whether a source at this IP address is acceptable although the SDP names another address or port.
 pub(crate) fn accepts_ip(plan: &LegPlan, ip: IpAddr) -> bool {
     match plan.latch {
-        LatchMode::Sdp => false,
+        LatchMode::Sdp | LatchMode::Link => false,
         LatchMode::Peer => {
             let ip = ip.to_canonical();
             let named = plan.media.remote_rtp.map(|address| address.ip().to_canonical());

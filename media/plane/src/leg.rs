@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 
-use shared::{Instant, IntervalQuality, Joined, LegId, LegPlan, RemoteReport, SplitMix};
+use shared::limits::LINK_PACKETS_RATE_MAX;
+use shared::{Instant, IntervalQuality, Joined, LatchMode, LegId, LegPlan, RemoteReport, SplitMix};
 
 use crate::address::PackedAddress;
 use crate::clock;
 use crate::dtmf::InBand;
+use crate::meters::DropReason;
 use crate::player::Playing;
 use crate::rtcp::{CNAME_BYTES, ReportOnUs};
 use crate::telephone_event::EventReceiver;
@@ -50,6 +52,8 @@ pub(crate) struct Leg {
     pub first_packet_ms: Option<u32>,
     pub dropped: u64,
     pub below: RelayedBelow,
+    /// Packets of the other leg of a link in one second.
+    link_rate: LinkRate,
     pub watch: MediaWatch,
     pub quality_watch: QualityWatch,
     pub reports: Reports,
@@ -62,6 +66,13 @@ pub(crate) struct RelayedBelow {
     pub received: u64,
     /// To its party.
     pub sent: u64,
+}
+
+/// Packets that came over a link since the beginning of a second.
+#[derive(Clone, Copy, Debug)]
+struct LinkRate {
+    second_ms: u32,
+    in_second: u32,
 }
 
 /// Rates a party's audio, interval by interval.
@@ -130,6 +141,7 @@ impl Leg {
             first_packet_ms: None,
             dropped: 0,
             below: RelayedBelow::default(),
+            link_rate: LinkRate { second_ms: clock::millis(now), in_second: 0 },
             watch: MediaWatch { since_ms: clock::millis(now), reported: None },
             quality_watch: QualityWatch::default(),
             reports: Reports::new(random, now),
@@ -146,6 +158,31 @@ impl Leg {
     /// Whether a key press waits for its end, as event or as tone.
     pub fn is_pressed(&self) -> bool {
         self.keys.is_waiting() || self.in_band.is_waiting()
+    }
+
+    /// Whether this source is the other leg of a link between two calls here.
+    pub fn is_linked_with(&self, source: SocketAddr) -> bool {
+        self.plan.latch == LatchMode::Link && self.plan.media.remote_rtp == Some(source)
+    }
+
+    /// Decides about a packet for a leg of a link.
+    ///
+    /// # Errors
+    /// [`DropReason::Stranger`]: the source is not the other leg. [`DropReason::LinkRate`]: it sends more than a
+    /// party does, so its packets go round between ends that return them.
+    pub fn admit_linked(&mut self, source: SocketAddr, now_ms: u32) -> Result<(), DropReason> {
+        if !self.is_linked_with(source) {
+            return Err(DropReason::Stranger);
+        }
+        let rate = &mut self.link_rate;
+        if clock::is_due(now_ms, rate.second_ms.wrapping_add(1_000)) {
+            *rate = LinkRate { second_ms: now_ms, in_second: 0 };
+        }
+        if rate.in_second >= LINK_PACKETS_RATE_MAX {
+            return Err(DropReason::LinkRate);
+        }
+        rate.in_second += 1;
+        Ok(())
     }
 
     /// The remote moved: packets that still arrive from `source` belong to the old one.

@@ -62,11 +62,13 @@ pub enum DropReason {
     TimestampJump,
     /// From one of this gateway's own sockets: such a stream would circle for ever.
     OwnSocket,
+    /// More than `limits::LINK_PACKETS_RATE_MAX` packets a second from the other leg of a link: they circle.
+    LinkRate,
 }
 
 impl DropReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::NoLeg,
         Self::TooShort,
         Self::TooLong,
@@ -95,6 +97,7 @@ impl DropReason {
         Self::SrtpExhausted,
         Self::TimestampJump,
         Self::OwnSocket,
+        Self::LinkRate,
     ];
 
     /// The value of the metric label `reason`.
@@ -128,6 +131,7 @@ impl DropReason {
             Self::SrtpExhausted => "srtp_exhausted",
             Self::TimestampJump => "timestamp_jump",
             Self::OwnSocket => "own_socket",
+            Self::LinkRate => "link_rate",
         }
     }
 }

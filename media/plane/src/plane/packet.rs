@@ -9,7 +9,7 @@
 use std::net::SocketAddr;
 
 use shared::limits::{RTCP_BYTES_MAX, RTP_BYTES_MAX};
-use shared::{Instant, LegId, MediaEvent};
+use shared::{Instant, LatchMode, LegId, MediaEvent};
 
 use crate::address::PackedAddress;
 use crate::clock;
@@ -208,7 +208,8 @@ impl Plane {
     }
 
     /// Decides about a source that is not the locked one. Our own sockets are refused here and therefore never
-    /// locked, so packets of a locked source need no such check.
+    /// locked, so packets of a locked source need no such check. The other leg of a link is one of our own
+    /// sockets: it is never locked either, so that each of its packets is counted here.
     #[cold]
     fn admit_source(
         &mut self,
@@ -217,12 +218,15 @@ impl Plane {
         source: SocketAddr,
         out: &mut impl Output,
     ) -> Result<(), DropReason> {
-        if self.own.contains(source) {
-            return Err(DropReason::OwnSocket);
-        }
         let parts = self.legs.parts(slot).ok_or(DropReason::NoLeg)?;
         let LegParts { leg, inbound, outbound, .. } = parts;
         let now_ms = clock::millis(now);
+        if leg.plan.latch == LatchMode::Link {
+            return leg.admit_linked(source, now_ms);
+        }
+        if self.own.contains(source) {
+            return Err(DropReason::OwnSocket);
+        }
         if leg.has_left(source, now_ms) {
             return Err(DropReason::Stranger);
         }

@@ -1,7 +1,7 @@
 //! Legs whose packets another tier relays: the rule that it gets, the counts that it gives back
 //! ([`crate::relay_rule`]). Sans-IO.
 
-use shared::{LegId, NotRelayable};
+use shared::{LatchMode, LegId, NotRelayable};
 
 use crate::clock;
 use crate::dtmf::ToneNote;
@@ -29,6 +29,9 @@ impl Plane {
         };
         let leg_at = |slot: usize| self.legs.leg(slot).ok_or(NotRelayable::NoLeg);
         let (leg, joined) = (leg_at(slot)?, leg_at(other)?);
+        if [leg, joined].iter().any(|leg| leg.plan.latch == LatchMode::Link) {
+            return Err(NotRelayable::Linked);
+        }
         let (inbound, outbound) = (self.legs.inbound(slot), self.legs.outbound(other));
         check_inbound(leg, inbound)?;
         check_outbound(outbound)?;

@@ -36,7 +36,7 @@ impl Plane {
         if !socket.is_rtcp() && !leg.plan.media.rtcp_mux {
             return Err(DropReason::WrongPort);
         }
-        if self.own.contains(source) {
+        if self.own.contains(source) && !leg.is_linked_with(source) {
             return Err(DropReason::OwnSocket);
         }
         let ssrc = rtcp::sender_ssrc(packet);

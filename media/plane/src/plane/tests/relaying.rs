@@ -373,6 +373,12 @@ fn what_needs_the_plane_is_named() {
     assert_eq!(reason_after(hold(2, Direction::RecvOnly)), Err(Held));
     let nowhere = |world: &mut World| world.update(2, |plan| plan.media.remote_rtp = None);
     assert_eq!(reason_after(nowhere), Err(NoDestination));
+    for party in [0, 2] {
+        let links = |world: &mut World| {
+            world.update(party, |plan| plan.latch = LatchMode::Link);
+        };
+        assert_eq!(reason_after(links), Err(Linked));
+    }
     let suite = shared::SrtpSuite::AesCm128HmacSha1Tag80;
     let key = |byte| shared::SrtpKey { suite, master: shared::SrtpMaster::new([byte; 30]) };
     let keys = shared::SrtpKeys { send: key(1), receive: key(2) };

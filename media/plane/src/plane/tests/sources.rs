@@ -63,6 +63,87 @@ fn two_legs_that_name_each_others_ports_do_not_multiply_a_packet() {
     assert!(meters.packets_received <= 102, "{}", meters.packets_received);
 }
 
+/// Two legs that are linked: parties 0 and 1 of a core that owns their ports.
+fn linked() -> (World, [SocketAddr; 2]) {
+    let mut own = OwnSockets::new([]);
+    own.add([192, 0, 2, 200].into(), 10_000..=10_015);
+    let ends = [0, 1].map(|index| SocketAddr::from(([192, 0, 2, 200], 10_000 + index * 2)));
+    let mut world = World::owning(1, own);
+    for far in [ends[1], ends[0]] {
+        world.start(|plan| {
+            plan.latch = LatchMode::Link;
+            plan.media.remote_rtp = Some(far);
+            plan.media.remote_rtcp = Some(far);
+            plan.media.rtcp_mux = true;
+        });
+    }
+    (world, ends)
+}
+
+/// Carries what each leg of a link has sent to the other one, until nothing is left; answers the packets carried.
+fn carry(world: &mut World, ends: [SocketAddr; 2]) -> Vec<Received> {
+    let mut received = Vec::new();
+    loop {
+        let before = received.len();
+        for (from, to) in [(0, 1), (1, 0)] {
+            for sent in world.heard(from) {
+                assert_eq!(sent.to, ends[to]);
+                received.push(world.receive_at(to, SocketId::rtp(to), ends[from], &sent.packet));
+            }
+        }
+        if received.len() == before {
+            return received;
+        }
+    }
+}
+
+#[test]
+fn the_legs_of_a_link_hear_each_other_with_digits_and_reports() {
+    let (mut world, ends) = linked();
+    let phone = world.start(|_| ());
+    world.bridge(0, phone);
+    for _ in 0..500 {
+        let _ = world.speak(phone, &[0x31; 160]);
+        world.run(20);
+        let received = carry(&mut world, ends);
+        assert!(received.iter().all(|packet| *packet == Received::Consumed), "{received:?}");
+    }
+    let meters = world.cores[0].0.meters();
+    assert_eq!(meters.packets_dropped.count(DropReason::OwnSocket), 0);
+    let far = world.leg(1);
+    for duration in [160u16, 320, 480] {
+        let end = if duration == 480 { 0x8A } else { 0x0A };
+        let [high, low] = duration.to_be_bytes();
+        let _ = world.press(phone, 80_000, [5, end, high, low]);
+        carry(&mut world, ends);
+        world.run(20);
+    }
+    let is_five = |event: &MediaEvent| matches!(event, MediaEvent::Digit { leg, digit: b'5', .. } if *leg == far);
+    assert!(world.events().iter().any(is_five), "the key of the phone at the other end");
+}
+
+#[test]
+fn what_circles_over_a_link_is_cut_at_a_rate_and_nobody_else_is_heard_on_it() {
+    let (mut world, ends) = linked();
+    world.echo(0);
+    world.echo(1);
+    let stray = SocketAddr::new(ends[0].ip(), ends[0].port() + 8);
+    let packet = world.next_packet(0, &[1; 160]);
+    let refused = world.receive_at(0, SocketId::rtp(0), stray, &packet);
+    assert_eq!(refused, Received::Dropped(DropReason::Stranger));
+    let _ = world.receive_at(0, SocketId::rtp(0), ends[1], &packet);
+    let mut carried = 0;
+    for _ in 0..50 {
+        carried += carry(&mut world, ends).len();
+        world.run(20);
+    }
+    let most = 2 * shared::limits::LINK_PACKETS_RATE_MAX as usize;
+    assert!(carried > most / 2, "it circled: {carried}");
+    assert!(carried < 2 * most, "it was cut: {carried}");
+    let drops = world.cores[0].0.meters().packets_dropped;
+    assert!(drops.count(DropReason::LinkRate) > 0);
+}
+
 #[test]
 fn the_phone_that_the_sdp_names_is_heard_although_a_stray_stream_came_first() {
     let mut world = World::new(1);
