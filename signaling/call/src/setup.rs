@@ -75,6 +75,8 @@ pub enum Target {
     Sip(SipTarget),
     /// A telephone number in E.164, with `+`: Control finds the trunk.
     Number(String),
+    /// A TwiML application: Control starts a second call, incoming to it, as the far party.
+    Application(ApplicationTarget),
     /// A party that cannot be rung: a noun that this gateway does not serve, a bad URI or number. The
     /// call ends `failed` with this code and never returns [`crate::CallEffect::Invite`].
     Impossible {
@@ -87,6 +89,30 @@ pub enum Target {
         /// The reason, for the operator.
         sentence: String,
     },
+}
+
+/// An application as the party of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApplicationTarget {
+    /// The application, of this account or open to others.
+    pub sid: ApplicationSid,
+    /// `To` of the call that rings it.
+    pub dialed: String,
+    /// `To` of the call that the application gets.
+    pub to: String,
+    /// `CustomerId`; `None` is the SID of the calling account.
+    pub customer: Option<String>,
+    /// Names and values for the application, which gets each as `Param_<name>`.
+    pub parameters: Vec<(String, String)>,
+}
+
+/// What an application hears about the call that rings it, with each request for a document (webhooks.md 5.12).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkFacts {
+    /// `CustomerId`.
+    pub customer: String,
+    /// Names and values of `Param_<name>`.
+    pub parameters: Vec<(String, String)>,
 }
 
 /// A checked `sip:` target.
@@ -271,6 +297,9 @@ pub struct CallSetup {
     pub application: Option<ApplicationSid>,
     /// Facts of an incoming INVITE; `None` on outbound calls.
     pub sip: Option<SipFacts>,
+    /// Facts of the call of this gateway that is the far party of an incoming one; `None`: the party is a phone or a
+    /// carrier, and on outbound calls.
+    pub link: Option<LinkFacts>,
     /// The party to ring; `None` on inbound calls.
     pub leg: Option<OutboundLeg>,
     /// Source of the first document.

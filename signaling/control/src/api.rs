@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use call::{
-    ApiUpdate, CallDirection, CallInput, CallSetup, OutboundLeg, ProgressEvent, SipCredentials,
-    StatusCallback, Target,
+    ApiUpdate, ApplicationTarget, CallDirection, CallInput, CallSetup, OutboundLeg, ProgressEvent,
+    SipCredentials, StatusCallback, Target,
 };
 use shared::{AccountSid, CallSid, Code, Now};
 use sip::message::INITIAL_MAX_FORWARDS;
@@ -211,6 +211,18 @@ impl Control {
                 }
                 (Target::Number(number.clone()), number)
             }
+            CallTarget::Application { sid, parameters } => {
+                // An unknown one is an error for the client, not a call that fails.
+                if self.snapshot.callable_application(create.account, sid).is_none() {
+                    let sentence = format!("Application {sid} was not found");
+                    return Err(WriteError::invalid(Code::APPLICATION_SID, sentence));
+                }
+                let (dialed, to) = (format!("app:{sid}"), sid.to_string());
+                let customer = None;
+                let target =
+                    ApplicationTarget { sid, dialed: dialed.clone(), to, customer, parameters };
+                (Target::Application(target), dialed)
+            }
             CallTarget::Sip(text) => {
                 // Parsed before anything is stored: a wrong URI is an error for the client, not a
                 // call that fails.
@@ -234,6 +246,7 @@ impl Control {
             forwarded_from: None,
             application: create.application,
             sip: None,
+            link: None,
             leg: Some(OutboundLeg {
                 target,
                 caller_id,

@@ -25,7 +25,7 @@ impl Control {
         match effect {
             CallEffect::Http(request) => self.send_request(now, sid, request),
             CallEffect::Invite(leg) => self.begin_invite(now, sid, *leg),
-            CallEffect::Answer => self.answer(sid),
+            CallEffect::Answer => self.answer(now, sid),
             CallEffect::Reject { status } => self.reject(sid, status),
             CallEffect::Hangup => self.hang_up(sid),
             CallEffect::LoadPrompt { prompt, source } => self.load_prompt(sid, prompt, source),
@@ -279,7 +279,10 @@ impl Control {
         self.observe(Observation::CallEnded { call: sid, status, duration_s });
     }
 
-    fn answer(&mut self, sid: CallSid) {
+    fn answer(&mut self, now: Now, sid: CallSid) {
+        if let Some(other) = self.linked_with(sid) {
+            return self.answer_linked(now, sid, other);
+        }
         // The session or the leg ended while the document was on its way. The call's hang-up is in
         // the inbox already.
         let (Some(session), Some(media)) = (self.live_session(sid), self.local_media(sid)) else {
@@ -290,6 +293,9 @@ impl Control {
     }
 
     pub(crate) fn reject(&mut self, sid: CallSid, status: u16) {
+        if let Some(other) = self.linked_with(sid) {
+            return self.end_link(sid, other, Some(status));
+        }
         if let Some(session) = self.live_session(sid) {
             let (reason, headers) = (String::new(), Vec::new());
             self.command(Command::Reject { session, status, reason, headers });

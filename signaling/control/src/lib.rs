@@ -19,6 +19,7 @@ mod from_rest;
 mod identity;
 mod incoming;
 mod input;
+mod linked;
 mod live_recordings;
 mod media;
 mod media_addresses;

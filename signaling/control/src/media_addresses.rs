@@ -1,6 +1,6 @@
 //! Our media addresses: which ones serve a peer, and which one its SDP shows. Pure.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use shared::config::PublicAddress;
 
@@ -56,6 +56,17 @@ impl MediaAddresses {
         if bound.is_unspecified() { local } else { bound }
     }
 
+    /// An address at which our own sockets reach each other: the loopback address where they are on all addresses.
+    /// `None` without any media address.
+    pub fn own(&self) -> Option<IpAddr> {
+        let own = |bound: &IpAddr| match bound {
+            IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            one => *one,
+        };
+        self.bound.first().map(own)
+    }
+
     /// One of our addresses of the other IP version, for a peer whose media is of another version than its
     /// SIP. An unspecified one will not do: nothing says which address that peer could reach.
     pub fn other_version(&self, local: IpAddr) -> Option<IpAddr> {
@@ -100,6 +111,15 @@ mod tests {
         let ours = addresses(&["0.0.0.0", "::"], Some("203.0.113.5"));
         assert_eq!(ours.shown(0, ip("10.0.0.1")), ip("203.0.113.5"));
         assert_eq!(ours.shown(1, ip("2001:db8::1")), ip("2001:db8::1"));
+    }
+
+    #[test]
+    fn our_own_sockets_reach_each_other_by_loopback_or_by_the_address_that_they_have() {
+        let own = |bound: &str| addresses(&[bound, "192.0.2.1"], Some("203.0.113.5")).own();
+        assert_eq!(own("0.0.0.0"), Some(ip("127.0.0.1")));
+        assert_eq!(own("::"), Some(ip("::1")));
+        assert_eq!(own("10.0.0.1"), Some(ip("10.0.0.1")), "not the public one");
+        assert_eq!(addresses(&[], None).own(), None);
     }
 
     #[test]

@@ -261,7 +261,9 @@ impl Control {
     pub(crate) fn live_session(&self, sid: CallSid) -> Option<SessionId> {
         match self.calls.get(&sid)?.session {
             Session::Live { id, .. } => Some(id),
-            Session::None | Session::Resolving { .. } | Session::Over => None,
+            Session::None | Session::Resolving { .. } | Session::Linked { .. } | Session::Over => {
+                None
+            }
         }
     }
 
@@ -305,6 +307,9 @@ impl Control {
     pub(crate) fn end_session(&mut self, sid: CallSid) {
         // The BYE below ends one session, and each contact that rings has its own.
         self.drop_forks(sid);
+        if let Some(other) = self.linked_with(sid) {
+            return self.end_link(sid, other, None);
+        }
         match self.live_session(sid) {
             Some(session) => {
                 let headers = vec![Header::new("Reason", self.reason_of_end(sid))];

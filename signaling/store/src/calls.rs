@@ -277,15 +277,13 @@ pub enum CallTarget {
     Sip(String),
     /// A telephone number: `+` and digits, or digits.
     Number(String),
-}
-
-impl CallTarget {
-    /// The text that the record and webhooks show.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Sip(text) | Self::Number(text) => text,
-        }
-    }
+    /// A TwiML application (`app:`).
+    Application {
+        /// Its SID.
+        sid: ApplicationSid,
+        /// Names and values of the query behind it, decoded: what the application is told.
+        parameters: Vec<(String, String)>,
+    },
 }
 
 /// Source of a call's TwiML.

@@ -99,6 +99,17 @@ impl Snapshot {
         self.tables.applications.get(sid.0).filter(|row| row.account == account)
     }
 
+    /// The application that calls of an account may reach: its own, or one that another account opens to everybody.
+    pub fn callable_application(
+        &self,
+        account: AccountSid,
+        sid: ApplicationSid,
+    ) -> Option<&Arc<Application>> {
+        let application = self.tables.applications.get(sid.0)?;
+        let is_open = application.public_connect && self.account_is_active(application.account);
+        (application.account == account || is_open).then_some(application)
+    }
+
     /// The queue with this SID, where it belongs to the account: another account's counts as none.
     pub fn queue(&self, account: AccountSid, sid: QueueSid) -> Option<&Arc<Queue>> {
         self.tables.queues.get(sid.0).filter(|row| row.account == account)

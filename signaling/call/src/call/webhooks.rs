@@ -268,6 +268,12 @@ impl Call {
                 |name: &str| is_x_header(name) || name.eq_ignore_ascii_case("User-to-User");
             push_headers(&mut form, "SipHeader_", &sip.headers, passes);
         }
+        if let Some(link) = &self.setup.link {
+            form.push("CustomerId", &link.customer);
+            for (name, value) in &link.parameters {
+                form.push(format_args!("Param_{name}"), value);
+            }
+        }
         self.screening_parameters(&mut form);
         form
     }

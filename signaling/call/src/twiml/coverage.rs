@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use shared::Code;
 
 use super::verb::{
-    Verb, conference, dial, echo, enqueue, gather, noun, pause, play, record, recording, redirect,
-    refer,
+    Verb, application, conference, dial, echo, enqueue, gather, noun, pause, play, record,
+    recording, redirect, refer,
 };
 use super::verb::{reject, say, ssml};
 use super::*;
@@ -86,7 +86,7 @@ fn lines() -> impl Iterator<Item = Line> {
 
 /// The attribute tables of this package, by the elements from `<Response>` down.
 fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
-    let own: [(&str, &'static [attribute::Attribute]); 20] = [
+    let own: [(&str, &'static [attribute::Attribute]); 22] = [
         ("<Enqueue>", enqueue::ATTRIBUTES),
         ("<Dial><Queue>", enqueue::NOUN),
         ("<Say>", say::ATTRIBUTES),
@@ -99,6 +99,8 @@ fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
         ("<Stop><Recording>", recording::STOP),
         ("<Dial>", dial::ATTRIBUTES),
         ("<Dial><Conference>", conference::ATTRIBUTES),
+        ("<Dial><Application>", application::ATTRIBUTES),
+        ("<Dial><Application><Parameter>", application::PARAMETER),
         ("<Dial><Number>", noun::NUMBER),
         ("<Dial><Sip>", noun::SIP),
         ("<Dial><Sip><Uri>", noun::URI),
@@ -182,7 +184,7 @@ fn errors_of(verb: &Verb) -> Vec<Code> {
 fn impossible(target: &Target) -> Option<Code> {
     match target {
         Target::Impossible { code, .. } => Some(*code),
-        Target::Sip(_) | Target::Number(_) => None,
+        Target::Sip(_) | Target::Number(_) | Target::Application(_) => None,
     }
 }
 
@@ -212,6 +214,7 @@ fn document(place: &str, attribute: Option<(&str, &str)>) -> String {
         text += match (is_innermost, path.as_str()) {
             (true, path) => needs(path).1,
             (false, "<Dial><Sip>") => "sip:c@h",
+            (false, "<Dial><Application>") => APPLICATION,
             (false, _) => "",
         };
     }
@@ -251,6 +254,9 @@ fn needs(path: &str) -> (&'static [(&'static str, &'static str)], &'static str) 
         "<Enqueue>" => (&[("action", "/q"), ("waitUrl", "/w")], "support"),
         "<Dial><Queue>" => (&[("url", "/w")], "support"),
         "<Dial><Conference>" => (&[("waitUrl", "/w"), ("statusCallback", "/c")], "x"),
+        "<Dial><Application>" => (&[("url", "/s"), ("statusCallback", "/c")], APPLICATION),
+        "<Dial><Application><ApplicationSid>" => (&[], "AP00000000000000000000000000000001"),
+        "<Dial><Application><Parameter>" => (&[("name", "a"), ("value", "b")], ""),
         "<Dial><Number>" => (screened, "+15550100"),
         "<Dial><Sip>" => (
             &[
@@ -278,6 +284,9 @@ fn needs(path: &str) -> (&'static [(&'static str, &'static str)], &'static str) 
         _ => (&[], "x"),
     }
 }
+
+/// What an `<Application>` cannot do without.
+const APPLICATION: &str = "<ApplicationSid>AP00000000000000000000000000000001</ApplicationSid>";
 
 /// Values of every kind: one of them changes what an attribute with an effect does.
 const VALUES: &[&str] = &[

@@ -37,6 +37,7 @@ pub fn inbound() -> CallSetup {
         to: "sip:1000@demo.sip.example.net".to_owned(),
         forwarded_from: None,
         application: None,
+        link: None,
         sip: Some(SipFacts {
             domain: "demo.sip.example.net".to_owned(),
             domain_sid: DomainSid(3),
@@ -73,6 +74,7 @@ pub fn outbound() -> CallSetup {
         from: "+15550001".to_owned(),
         to: "sip:bob@h.example".to_owned(),
         sip: None,
+        link: None,
         leg: Some(OutboundLeg {
             target: Target::Sip(sip_target("sip:bob@h.example").unwrap()),
             caller_id: "+15550001".to_owned(),

@@ -93,6 +93,7 @@ impl Control {
             forwarded_from: admitted.is_trunk.then(|| identity::diverted(request)).flatten(),
             application: answering.application,
             sip: answering.sip,
+            link: None,
             leg: None,
             document: document
                 .map_or(DocumentSource::None, |url| DocumentSource::Url(webhook(url))),

@@ -188,6 +188,15 @@ impl Control {
             leg.is_up().then_some(leg.place.leg)
         };
         let (Some(one), Some(other)) = (leg_of(self, sid), leg_of(self, child)) else {
+            // An application's call may answer and hang up at once. The other call orders the bridge before it
+            // gets the end, which is on its way.
+            let has_ended = |sid| {
+                let entry = self.calls.get(sid);
+                entry.is_none_or(|entry| matches!(entry.session, Session::Over))
+            };
+            if [sid, child].iter().any(has_ended) {
+                return;
+            }
             let sentence = format!("Calls {sid} and {child} cannot be bridged: one has no media.");
             return self.observe(Observation::Fault { place: "bridge", sentence });
         };

@@ -1,7 +1,7 @@
 //! Calls that go out: target, trunk, addresses, INVITE. Sans-IO.
 //!
 //! The way of one INVITE: `begin_invite` picks the target (a registered user rings in
-//! `crate::registrar::ring` instead), `look_up` asks for its addresses, `on_resolved` continues,
+//! `crate::registrar::ring` instead, an application in `crate::linked`), `look_up` asks for its addresses, `on_resolved` continues,
 //! `send_invite` takes a leg and hands the INVITE to the user agent, which tries the addresses one after
 //! another. When all of them fail, `elsewhere` looks for a further target. The first one that is left
 //! without any ends the call by `no_way`.
@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use call::{CallInput, OutboundLeg, SipTarget, Target};
 use shared::config::Trunk;
-use shared::{CallSid, Code, Header, Now, Transport};
+use shared::{CallSid, Code, CoreId, Header, Now, Transport};
 use sip::digest::Credentials;
 use sip::user_agent::{Attempts, Failover, Invite};
 use sip::{Command, Destination, SessionId, Uri};
@@ -49,6 +49,9 @@ pub(crate) struct NoWay {
 impl Control {
     /// The call wants its INVITE sent.
     pub(crate) fn begin_invite(&mut self, now: Now, sid: CallSid, leg: OutboundLeg) {
+        if let Target::Application(target) = &leg.target {
+            return self.call_application(now, sid, target);
+        }
         if matches!(&leg.target, Target::Sip(target) if self.is_own_host(&target.host)) {
             return self.ring(now, sid, leg);
         }
@@ -248,16 +251,19 @@ impl Control {
         if self.calls.get(&sid).is_some_and(|entry| entry.leg.is_some()) {
             return true;
         }
-        let parent = self.calls.get(&sid).and_then(|entry| entry.parent);
-        let core = parent
-            .and_then(|parent| self.calls.get(&parent)?.leg.as_ref())
-            .map(|leg| leg.place.leg.core);
+        let core = self.core_of_parent(sid);
         let Some((place, address)) = self.take_place(core, local) else { return false };
         let security = self.new_security(secure);
         self.links.add_leg(place.leg, sid);
         let leg = Leg::new(place, address, security);
         self.entry_mut(sid, |entry| entry.leg = Some(leg));
         true
+    }
+
+    /// The core of a child's parent, where that has a leg.
+    pub(crate) fn core_of_parent(&self, sid: CallSid) -> Option<CoreId> {
+        let parent = self.calls.get(&sid)?.parent?;
+        Some(self.calls.get(&parent)?.leg.as_ref()?.place.leg.core)
     }
 
     /// Which failures send the INVITE to its next address: for a trunk, most refusals; for a URI, only an
@@ -313,6 +319,8 @@ impl Control {
             (Target::Number(number), trunk) => {
                 self.trunk_recipient(number, trunk.unwrap_or_default())
             }
+            // Rung by `crate::linked`, without an INVITE.
+            (Target::Application(_), _) => Err(refused("An application has no SIP address.")),
             (Target::Impossible { code, status, sentence, .. }, _) => {
                 let sentence = sentence.clone().into();
                 Err(NoWay { code: Some(*code), status: *status, sentence })

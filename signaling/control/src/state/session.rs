@@ -3,17 +3,21 @@
 use std::net::IpAddr;
 
 use call::OutboundLeg;
-use shared::TlsFailure;
+use shared::{CallSid, TlsFailure};
 use sip::SessionId;
 
 /// Where the call stands in SIP. An outgoing call goes `None` → `Resolving` → `Live` → `Over`, and back
-/// to `Resolving` for each further target; an incoming one begins `Live`.
+/// to `Resolving` for each further target; an incoming one begins `Live`. A call between two calls here is `Linked`
+/// from the beginning to `Over`.
 #[derive(Debug)]
 pub(crate) enum Session {
     /// Nothing is sent yet.
     None,
     /// The target is being resolved.
     Resolving { id: SessionId, invite: Box<PendingInvite> },
+    /// Another call of this gateway is the far party, and no SIP is exchanged. The other call's session names this one,
+    /// and both end at once.
+    Linked { other: CallSid },
     /// The user agent has it. `call_id` is empty until it is first read.
     Live { id: SessionId, call_id: String, peer: Option<IpAddr> },
     /// It ended, or was never established.
@@ -25,7 +29,7 @@ impl Session {
     pub const fn peer(&self) -> Option<IpAddr> {
         match self {
             Self::Live { peer, .. } => *peer,
-            Self::None | Self::Resolving { .. } | Self::Over => None,
+            Self::None | Self::Resolving { .. } | Self::Linked { .. } | Self::Over => None,
         }
     }
 
@@ -33,7 +37,7 @@ impl Session {
     pub const fn id(&self) -> Option<SessionId> {
         match self {
             Self::Resolving { id, .. } | Self::Live { id, .. } => Some(*id),
-            Self::None | Self::Over => None,
+            Self::None | Self::Linked { .. } | Self::Over => None,
         }
     }
 }

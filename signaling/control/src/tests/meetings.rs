@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use shared::media::TapEnd;
 use shared::{
-    CallSid, Code, CoreId, MediaCommand, MediaEvent, RoomCommand, RoomEvent, RoomId, SplitMix,
-    TapId,
+    ApplicationSid, CallSid, Code, CoreId, MediaCommand, MediaEvent, RoomCommand, RoomEvent,
+    RoomId, SplitMix, TapId,
 };
 use store::{
-    CallCommand, ConferenceCommand, ConferenceName, MemberName, ParticipantChange, ParticipantName,
-    QueueCommand, UpdateAction, UpdateCall,
+    ApplicationParameters, CallCommand, ConferenceCommand, ConferenceName, MemberName,
+    ParticipantChange, ParticipantName, QueueCommand, UpdateAction, UpdateCall,
 };
 
 use super::rig::{ACCOUNT, Book, Invite, Rig};
@@ -49,6 +49,8 @@ struct Story {
     rng: SplitMix,
     rig: Rig,
     calls: Vec<CallSid>,
+    /// An application that runs the same documents.
+    application: ApplicationSid,
     /// Taps of rooms that run.
     taps: Vec<(CoreId, RoomId, TapId)>,
     is_core_lost: bool,
@@ -56,10 +58,15 @@ struct Story {
 
 impl Story {
     fn new(seed: u64) -> Self {
-        let mut rig = Rig::new(Book::with_ip_list("192.0.2.7"));
+        let mut book = Book::with_ip_list("192.0.2.7");
+        let application = book.add_application(ApplicationParameters {
+            voice_url: store::Patch::Set("http://app.example/application".to_owned()),
+            ..ApplicationParameters::default()
+        });
+        let mut rig = Rig::new(book);
         rig.add_core();
         let (calls, taps) = (Vec::new(), Vec::new());
-        Self { seed, rng: SplitMix::new(seed), rig, calls, taps, is_core_lost: false }
+        Self { seed, rng: SplitMix::new(seed), rig, calls, application, taps, is_core_lost: false }
     }
 
     fn step(&mut self) {
@@ -116,12 +123,26 @@ impl Story {
         let asked = self.rig.http.remove(at.expect("the document is asked for"));
         self.calls.push(asked.0);
         self.rig.http.insert(0, asked);
-        let document = DOCUMENTS[self.rng.below(DOCUMENTS.len() as u64) as usize];
-        self.rig.answer_webhook(document);
+        let document = self.document();
+        self.rig.answer_webhook(&document);
+    }
+
+    fn document(&mut self) -> String {
+        let at = self.rng.below(DOCUMENTS.len() as u64 + 2) as usize;
+        let known = DOCUMENTS.get(at).map(|known| (*known).to_owned());
+        let application = self.application;
+        known.unwrap_or_else(|| {
+            format!("<Dial action=\"/d\"><Application>{application}</Application></Dial>")
+        })
     }
 
     fn answer(&mut self) {
-        if !self.rig.http.is_empty() {
+        let Some((call, request)) = self.rig.http.first() else { return };
+        if request.url.wire(None).ends_with("/application") {
+            self.calls.push(*call);
+            let document = self.document();
+            self.rig.answer_webhook(&document);
+        } else {
             let answer = ANSWERS[self.rng.below(ANSWERS.len() as u64) as usize];
             self.rig.answer_webhook(answer);
         }

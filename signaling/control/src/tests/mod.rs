@@ -7,6 +7,7 @@ mod descriptions;
 mod explain;
 mod hops;
 mod invariants;
+mod linked;
 mod live_recordings;
 mod meetings;
 mod numbers;

@@ -1,6 +1,6 @@
 //! A Control with one account, one domain and one media core, and what a test says to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,21 +147,26 @@ impl Book {
         }));
     }
 
+    pub fn add_application(&mut self, parameters: ApplicationParameters) -> ApplicationSid {
+        let created = self.write(Write::create(parameters));
+        let Reply::Resource(Resource::Application(application), _) = created else {
+            panic!("an application")
+        };
+        application.sid
+    }
+
     /// Registers a number that an application answers.
     pub fn add_number_of_application(&mut self, number: &str, voice_url: &str) -> ApplicationSid {
-        let create = Write::create(ApplicationParameters {
+        let application = self.add_application(ApplicationParameters {
             voice_url: Patch::Set(voice_url.to_owned()),
             ..ApplicationParameters::default()
         });
-        let Reply::Resource(Resource::Application(application), _) = self.write(create) else {
-            panic!("an application")
-        };
         self.write(Write::create(IncomingPhoneNumberParameters {
             phone_number: Patch::Set(number.to_owned()),
-            voice_application: Patch::Set(application.sid),
+            voice_application: Patch::Set(application),
             ..IncomingPhoneNumberParameters::default()
         }));
-        application.sid
+        application
     }
 
     pub fn change_domain(&mut self, change: impl FnOnce(&mut Domain)) {
@@ -223,6 +228,7 @@ pub struct Rig {
     /// Commits that somebody waits for are kept back.
     pub hold_commits: bool,
     held_commits: Vec<crate::CommitToken>,
+    committed: VecDeque<crate::CommitToken>,
     bindings: BTreeMap<shared::BindingSid, BindingRecord>,
     last_received: String,
     pub last_send: sip::SendToken,
@@ -262,6 +268,7 @@ impl Rig {
             cseq: 0,
             hold_commits: false,
             held_commits: Vec::new(),
+            committed: VecDeque::new(),
             bindings: BTreeMap::new(),
             last_received: String::new(),
             last_send: sip::SendToken::NOBODY,
@@ -570,7 +577,17 @@ impl Rig {
         self.confirm_stops();
     }
 
+    /// Takes all effects, then lets what was committed settle, as the shell does.
     pub fn drain(&mut self) {
+        self.take_effects();
+        while let Some(token) = self.committed.pop_front() {
+            let outcome = Outcome::Committed;
+            self.control.handle(self.now, Input::Committed { token, outcome });
+            self.take_effects();
+        }
+    }
+
+    fn take_effects(&mut self) {
         while let Some(effect) = self.control.poll_effect() {
             match effect {
                 Effect::Sip(sip::Effect::Send { to, bytes, token }) => {
@@ -615,9 +632,8 @@ impl Rig {
         }
         if let Some(token) = token.filter(|_| self.hold_commits) {
             self.held_commits.push(token);
-        } else if let Some(token) = token {
-            let outcome = Outcome::Committed;
-            self.control.handle(self.now, Input::Committed { token, outcome });
+        } else {
+            self.committed.extend(token);
         }
     }
 }

@@ -47,6 +47,7 @@ mod full_disk;
 mod glare;
 mod impairment;
 mod inbound;
+mod linked;
 mod linphone;
 mod live_recordings;
 mod loops;

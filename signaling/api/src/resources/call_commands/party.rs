@@ -26,11 +26,7 @@ pub(super) fn target(to: &str) -> Result<CallTarget, WriteError> {
             let message = "To `client:` is not built in this version of the gateway";
             Err(WriteError::invalid(Code::TO_INVALID, message))
         }
-        Some("app") => {
-            let message = "To `app:` names an application, and applications are not built in this \
-                           version of the gateway: call a SIP URI or a number";
-            Err(WriteError::invalid(Code::APPLICATION_SID, message))
-        }
+        Some("app") => application(to),
         Some(_) | None => number(to).map(CallTarget::Number).ok_or_else(|| {
             // The contract has two codes: letters look like a name that was meant as a URI.
             if to.chars().any(char::is_alphabetic) {
@@ -43,6 +39,25 @@ pub(super) fn target(to: &str) -> Result<CallTarget, WriteError> {
             }
         }),
     }
+}
+
+/// Reads `app:AP…[?name=value&…]`. Control looks the application up.
+fn application(to: &str) -> Result<CallTarget, WriteError> {
+    let rest = to.get("app:".len()..).unwrap_or_default();
+    let (sid, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let sid = sid.parse().map_err(|_| {
+        WriteError::invalid(Code::APPLICATION_SID, "To `app:` names no SID of an application")
+    })?;
+    if query.chars().count() >= SIP_NOUN_HEADERS_MAX {
+        let message =
+            format!("The parameters of To must be shorter than {SIP_NOUN_HEADERS_MAX} characters");
+        return Err(WriteError::invalid(Code::TO_INVALID, message));
+    }
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let pairs = pairs.filter(|(name, _)| !name.is_empty());
+    let parameters =
+        pairs.map(|(name, value)| (percent_decode(name), percent_decode(value))).collect();
+    Ok(CallTarget::Application { sid, parameters })
 }
 
 /// Turns `sips:` into `sip:` over TLS; such a URI may not name a transport of its own.
@@ -151,7 +166,7 @@ pub(super) fn caller(to: &CallTarget, from: &str) -> Result<String, WriteError> 
         WriteError::invalid(Code::FROM_INVALID, format!("From is not valid: {problem}"))
     };
     match to {
-        CallTarget::Sip(_) => {
+        CallTarget::Sip(_) | CallTarget::Application { .. } => {
             if let Some(number) = number(from) {
                 return Ok(number);
             }

@@ -56,6 +56,7 @@ fn what_has_no_effect_is_named_and_the_call_is_made() {
 fn each_bad_parameter_of_a_call_has_its_code() {
     let (long_uri, long_headers) =
         (format!("sip:{}@h", "x".repeat(255)), format!("sip:b@h?X-A={}", "x".repeat(1_024)));
+    let long_parameters = format!("app:AP{}?a={}", "0".repeat(32), "x".repeat(1_024));
     let (long, many) = ("x".repeat(256), "x".repeat(4_001));
     let cases: &[(&[(&str, &str)], Code)] = &[
         (&[("To", "")], Code::TO_MISSING),
@@ -68,7 +69,8 @@ fn each_bad_parameter_of_a_call_has_its_code() {
         (&[("To", "sip:bob@ho st")], Code::TO_INVALID),
         (&[("To", "sip:bob@host\r\nX: y")], Code::TO_INVALID),
         (&[("To", "client:joe")], Code::TO_INVALID),
-        (&[("To", "app:AP00000000000000000000000000000001")], Code::APPLICATION_SID),
+        (&[("To", "app:bob")], Code::APPLICATION_SID),
+        (&[("To", &long_parameters)], Code::TO_INVALID),
         (&[("To", "bob")], Code::TO_NOT_A_NUMBER),
         (&[("To", "+")], Code::TO_INVALID),
         (&[("To", "+1234567890123456")], Code::TO_INVALID),
@@ -131,7 +133,13 @@ fn what_sdks_send_beyond_the_contract_is_passed_over() {
 #[test]
 fn targets_are_kept_with_parameters_and_headers() {
     let uri = "sip:bob@[2001:db8::1]:5080;transport=tls;edge=frankfurt?X-A=1%202&User-to-User=zz";
-    assert_eq!(with(&[("To", uri)]).unwrap().to.as_str(), uri);
+    assert_eq!(with(&[("To", uri)]).unwrap().to, CallTarget::Sip(uri.to_owned()));
+    let app = "app:AP0000000000000000000000000000000A?name=J%20D&empty=&&x=1";
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let parameters = vec![pair("name", "J D"), pair("empty", ""), pair("x", "1")];
+    let sid = shared::ApplicationSid(10);
+    let to = with(&[("To", app), ("From", "front-desk")]).unwrap().to;
+    assert_eq!(to, CallTarget::Application { sid, parameters });
     let number = with(&[("To", "+1 (500) 555-0006"), ("From", "5551234")]).unwrap();
     assert_eq!(number.to, CallTarget::Number("+15005550006".to_owned()));
 }

@@ -3,11 +3,12 @@
 use roxmltree::Node;
 use shared::{Code, limits};
 
+use super::application;
 use super::conference::{self, ConferenceNoun};
 use super::enqueue::{self, QueueNoun};
-use super::noun::{self, Noun};
+use super::noun::{self, Noun, NounKind};
 use super::record::{self, RecordingLink};
-use super::{Link, Read, broken, link};
+use super::{Link, Read, link};
 use crate::finding::Finding;
 use crate::setup::RecordingTrack;
 use crate::tone::RingTone;
@@ -173,8 +174,7 @@ fn targets(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Targets, Fin
     let mut targets = Vec::new();
     let (mut conference, mut queue) = (None, None);
     for child in node.children().filter(Node::is_element) {
-        let name = child.tag_name().name();
-        match name {
+        match child.tag_name().name() {
             "Number" => targets.push(noun::read_number(child, reading)?),
             "Sip" => targets.push(noun::read_sip(child, reading)?),
             "Client" | "Sim" | "WhatsApp" => targets.push(noun::read_other(child, reading)?),
@@ -185,10 +185,7 @@ fn targets(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Targets, Fin
             "Queue" if queue.is_none() => {
                 queue = Some(Box::new(enqueue::read_noun(child, reading)?));
             }
-            "Application" => {
-                let message = format!("<Dial><{name}> is not supported by this gateway");
-                return Err(broken(Code::VERB_NOT_SUPPORTED, message, child, reading));
-            }
+            "Application" => targets.push(application::read(child, reading)?),
             _ => reading.skip_as(Code::DIAL_NESTED, child, "Dial"),
         }
     }
@@ -206,6 +203,14 @@ fn targets(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Targets, Fin
             position,
         );
         targets.truncate(most);
+    }
+    // No simultaneous dialling with an application, which always answers.
+    let is_application = |noun: &Noun| matches!(noun.kind, NounKind::Application { .. });
+    if targets.len() > 1 && targets.iter().any(is_application) {
+        let message = "an <Application> stands alone in a <Dial>: the rest is left out";
+        reading.warn(Code::DIAL_MIXED, message, position);
+        targets.retain(is_application);
+        targets.truncate(1);
     }
     if conference.is_some() || queue.is_some() {
         if !targets.is_empty() || conference.is_some() && queue.is_some() {
@@ -266,9 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn nouns_that_are_not_built_break_the_verb_and_clients_fail_alone() {
-        let verb = one("<Dial><Application>x</Application></Dial>");
-        assert!(matches!(verb, Verb::Broken(f) if f.code == Code::VERB_NOT_SUPPORTED));
+    fn clients_fail_alone() {
         let dial = dial("<Dial><Client>bob</Client><Sip>sip:a@h</Sip></Dial>");
         assert!(
             matches!(&dial.targets[0].target, Target::Impossible { code: Code::NUMBER_NOT_CALLABLE, to, .. } if to == "client:bob")

@@ -1,5 +1,6 @@
 //! Verbs, one file each: attribute table, type, reader. Sans-IO.
 
+pub mod application;
 pub mod conference;
 pub mod dial;
 pub mod echo;

@@ -45,17 +45,23 @@ pub enum NounKind {
     Number,
     /// `<Sip>`.
     Sip,
+    /// `<Application>`.
+    Application {
+        /// Whether the application gets `To` of the parent (`copyParentTo`).
+        copies_to: bool,
+    },
     /// `<Client>`, `<Sim>`, `<WhatsApp>`: the child fails with 13224.
     Other,
 }
 
-const URL: Attribute = attribute("url", Kind::Url, "Screening document.");
-const METHOD: Attribute =
+pub(super) const URL: Attribute = attribute("url", Kind::Url, "Screening document.");
+pub(super) const METHOD: Attribute =
     attribute("method", Kind::Method, "Method of the screening.").default("POST");
-const CALLBACK: Attribute = attribute("statusCallback", Kind::Url, "Where events of the child go.");
-const CALLBACK_METHOD: Attribute =
+pub(super) const CALLBACK: Attribute =
+    attribute("statusCallback", Kind::Url, "Where events of the child go.");
+pub(super) const CALLBACK_METHOD: Attribute =
     attribute("statusCallbackMethod", Kind::Method, "Its method.").default("POST");
-const CALLBACK_EVENT: Attribute = attribute(
+pub(super) const CALLBACK_EVENT: Attribute = attribute(
     "statusCallbackEvent",
     Kind::Words(&["initiated", "ringing", "answered", "completed"]),
     "Which events.",
@@ -212,7 +218,7 @@ fn client_identity(node: Node<'_, '_>) -> String {
     own_text(identity.unwrap_or(node))
 }
 
-fn noun(kind: NounKind, target: Target, attributes: &Attributes<'_>) -> Noun {
+pub(super) fn noun(kind: NounKind, target: Target, attributes: &Attributes<'_>) -> Noun {
     let link =
         |url: &str, method: &str| link(attributes, url, method).filter(|link| !link.url.is_empty());
     let events = attributes.words("statusCallbackEvent").iter();

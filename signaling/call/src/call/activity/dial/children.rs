@@ -11,7 +11,8 @@ use shared::{CallSid, Code, Now};
 use crate::call::Call;
 use crate::finding::{Finding, brief};
 use crate::setup::{
-    AnswerDetection, CallSetup, DocumentSource, OutboundLeg, StatusCallback, Target, Webhook,
+    AnswerDetection, ApplicationTarget, CallSetup, DocumentSource, OutboundLeg, StatusCallback,
+    Target, Webhook,
 };
 use crate::status::CallDirection;
 use crate::twiml::verb::noun::{Noun, NounDetection, NounKind};
@@ -47,6 +48,7 @@ impl Call {
             // Refused as the next hop would refuse it.
             None => impossible(&target, Code::MAX_FORWARDS, Some(483), LOOP),
         };
+        let target = self.with_parent_to(noun.kind, target);
         let caller_id = self.caller_id(spec.caller_id.as_deref(), noun.kind);
         CallSetup {
             sid: CallSid::mint(now.unix_ms, self.setup.origin, self.random.number()),
@@ -60,6 +62,7 @@ impl Call {
             application: None,
             warnings: Vec::new(),
             sip: None,
+            link: None,
             leg: Some(OutboundLeg {
                 target,
                 // By default the child shows the user part of the parent's From (twiml.md 2.6).
@@ -95,6 +98,16 @@ impl Call {
         }
     }
 
+    /// `copyParentTo`: the application gets `To` of this call in place of its own SID.
+    fn with_parent_to(&self, kind: NounKind, target: Target) -> Target {
+        match (kind, target) {
+            (NounKind::Application { copies_to: true }, Target::Application(target)) => {
+                Target::Application(ApplicationTarget { to: self.setup.to.clone(), ..target })
+            }
+            (_, target) => target,
+        }
+    }
+
     fn resolve_link(&self, link: &Link) -> Result<Webhook, String> {
         match self.resolve(&link.url) {
             Ok(url) => Ok(Webhook { url: url.configured(), method: link.method }),
@@ -110,8 +123,8 @@ impl Call {
             NounKind::Number => (is_number(asked), Code::DIAL_CALLER_ID),
             NounKind::Sip if asked.len() > CALLER_ID_MAX => (false, Code::SIP_CALLER_ID_LENGTH),
             NounKind::Sip => (asked.bytes().all(is_caller_id_byte), Code::DIAL_CALLER_ID),
-            // Never rung: the caller id only stands in the child's record.
-            NounKind::Other => (true, Code::DIAL_CALLER_ID),
+            // No SIP leaves: the caller id only stands in records and webhooks.
+            NounKind::Application { .. } | NounKind::Other => (true, Code::DIAL_CALLER_ID),
         };
         if fits {
             return Some(asked.to_owned());
@@ -139,6 +152,7 @@ fn reported(target: &Target) -> String {
     match target {
         Target::Sip(target) => target.reported.clone(),
         Target::Number(number) => number.clone(),
+        Target::Application(target) => target.dialed.clone(),
         Target::Impossible { to, .. } => to.clone(),
     }
 }

@@ -7,6 +7,7 @@ use shared::{CallSid, RecordingSid};
 
 use super::Dialing;
 use crate::twiml::verb::Link;
+use crate::twiml::verb::noun::NounKind;
 
 impl Dialing {
     /// The child that takes part in a transfer by `from`, and the `referUrl`. `None` when `from` is not
@@ -17,6 +18,11 @@ impl Dialing {
         is_own: bool,
     ) -> Option<(CallSid, Option<&Link>)> {
         let winner = self.winner.filter(|_| self.connected && self.referred.is_none())?;
+        // The API transfers no call to an application (twiml.md 2.12): its own document is where it can go on.
+        let kind = self.children.get(&winner).map(|child| child.kind);
+        if matches!(kind, Some(NounKind::Application { .. })) {
+            return None;
+        }
         let is_party = is_own || winner == from;
         is_party.then_some((winner, self.spec.refer_url.as_ref()))
     }
