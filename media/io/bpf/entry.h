@@ -5,7 +5,7 @@
 #pragma once
 #include "kernel.h"
 
-enum { LAYOUT = 3 };
+enum { LAYOUT = 4 };
 
 /* The hand-over word: bit 63 says that the program relays, bits 32 to 47 are the generation of the gift, the low
  * 32 bits the next extended sequence number to send. Off, the last two stay as they were. */
@@ -29,8 +29,8 @@ struct rule {
     u16 source_port, out_source_port, out_destination_port;
     u16 delta_sequence;
     u32 delta_timestamp;
-    /* Lowest extended sequence number that the present feed of the peer may use. */
-    u32 floor;
+    /* The gateway's note: octets and packets of the entry when the leg was given. Here and at the end. */
+    u32 octets_before;
     /* Network order. */
     u32 ssrc, out_ssrc;
     /* Index of the interface that leads to the peer. */
@@ -51,7 +51,7 @@ struct rule {
     };
     /* As next_hop_v6, for IPv4. */
     u32 next_hop;
-    u32 reserved;
+    u32 packets_before;
 };
 _Static_assert(sizeof(struct rule) == 64, "one cache line");
 
@@ -64,11 +64,14 @@ _Static_assert(sizeof(struct addresses) == 64, "one cache line");
 /* One leg: a line that the program writes, and one or two that it reads. */
 struct entry {
     u64 word;
-    /* Packets that passed the last check before the word, and those whose statistics are complete. They differ
-     * only while the program is inside. */
-    u32 entered, packets;
-    /* Payload bytes of `packets`. */
-    u32 octets;
+    /* Two counts in one word each, because an atomic operation costs as much as all checks of a packet. The low half
+     * wraps after 2^32 packets, and what it then carries is one octet or nothing: by_driver begins with each gift.
+     *
+     * Packets that passed the last check before the word, and in the high half their payload bytes. */
+    u64 entered;
+    /* Packets that were relayed at the XDP hook, and in the high half all packets whose statistics are complete. These
+     * and the packets that entered differ only while the program is inside. */
+    u64 passed;
     /* What an extended sequence number that leaves has more than the one that came. With the word it gives the highest
      * that was relayed; the program needs only the difference in rule.delta_sequence. */
     u32 offset;
@@ -80,13 +83,15 @@ struct entry {
     u32 gaps;
     /* Packets that were not relayed: another source, another SSRC, lengths that contradict each other. */
     u32 forged, other_ssrc, wrong_length;
-    /* Of `packets`: those that were relayed at the XDP hook. */
-    u32 by_driver;
     u32 reserved;
     struct rule rule;
     struct addresses addresses;
 };
 _Static_assert(sizeof(struct entry) == 192, "three cache lines");
+
+/* What a packet adds to `entered` and to `passed`. */
+#define ENTERED(octets) ((u64)(octets) << 32 | 1)
+#define PASSED(by_driver) (1ull << 32 | (by_driver))
 
 enum { ADDRESSES_MAX = 16 };
 

@@ -68,6 +68,13 @@ INLINE struct entry *leg_at(u16 port, const u32 *destination, const int v6)
     return map_lookup_elem(&entries, &index);
 }
 
+/* The entry at an address that depends on the word, by nothing: on every processor the rule is read behind it. */
+INLINE struct entry *behind(struct entry *entry, u64 word)
+{
+    __asm__ volatile("%0 &= 0" : "+r"(word));
+    return (void *)entry + word;
+}
+
 INLINE int is_same(const u32 *a, const u32 *b)
 {
     return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]));
@@ -83,7 +90,7 @@ INLINE u32 distance(u32 a, u32 b)
  * send; what is late or twice is the gateway's to sort out. The number that leaves follows from the one that came by a
  * constant, so that the exchange also places the packet in the party's stream, once for all processors. */
 enum { NOT_OURS = 0x10000 };
-INLINE u64 commit(struct entry *entry, u64 word, u64 sequence)
+INLINE u64 commit(struct entry *entry, u64 word, u64 sequence, u64 octets)
 {
 #pragma clang loop unroll(full)
     for (int tries = 0; tries < COMMITS_MAX; tries++) {
@@ -93,11 +100,11 @@ INLINE u64 commit(struct entry *entry, u64 word, u64 sequence)
             return NOT_OURS;
         const u64 advanced = (word & ~WORD_NEXT) | (u32)(next + ahead + 1);
         /* Raised before the exchange, so that whoever switches the word off sees that we are inside. */
-        __sync_fetch_and_add(&entry->entered, 1);
+        __sync_fetch_and_add(&entry->entered, ENTERED(octets));
         const u64 seen = __sync_val_compare_and_swap(&entry->word, word, advanced);
         if (seen == word)
             return ahead;
-        __sync_fetch_and_sub(&entry->entered, 1);
+        __sync_fetch_and_sub(&entry->entered, ENTERED(octets));
         /* Off, or given anew: the rule that we read is not valid any more. */
         if ((seen ^ word) >> 32)
             return NOT_OURS;
@@ -113,7 +120,7 @@ INLINE void raise(u32 *counter)
 }
 
 /* Statistics of the stream that the party sends (RFC 3550 A.1, A.8), as media/plane keeps them. */
-INLINE void count(struct entry *entry, u64 arrival, u64 left_out, u32 timestamp, u32 transit, u32 samples)
+INLINE void count(struct entry *entry, u64 arrival, u64 left_out, u32 timestamp, u32 transit)
 {
     const u32 jitter = entry->jitter_16, moved = distance(transit, entry->transit);
     entry->jitter_16 = jitter + moved - ((jitter + 8) >> 4);
@@ -122,11 +129,8 @@ INLINE void count(struct entry *entry, u64 arrival, u64 left_out, u32 timestamp,
     if (left_out)
         raise(&entry->gaps);
     entry->arrival = arrival;
-    __sync_fetch_and_add(&entry->octets, samples);
-    if (HAS_HOOK_ABOVE)
-        raise(&entry->by_driver);
-    /* Last, and fully ordered: equal to `entered` again, the figures are complete. */
-    __sync_fetch_and_add(&entry->packets, 1);
+    /* Last, and fully ordered: equal to those that entered again, the figures are complete. */
+    __sync_fetch_and_add(&entry->passed, PASSED(HAS_HOOK_ABOVE));
 }
 
 INLINE u64 in_other_law(u64 codes, u64 conversion)
@@ -290,10 +294,10 @@ INLINE int relay(context *ctx, const int v6)
         return UP;
     struct entry *entry =
         leg_at(at.udp->destination, v6 ? at.ip6->destination : &at.ip4->destination, v6);
-    if (!entry || !(*(volatile u64 *)&entry->word & WORD_ON))
+    if (!entry)
         return UP;
-    /* Read again by an atomic operation, so that the rule is read behind it on every processor. */
-    const u64 word = __sync_fetch_and_add(&entry->word, 0);
+    const u64 word = *(volatile u64 *)&entry->word;
+    entry = behind(entry, word);
     const u64 now = ktime_get_ns();
     if (!(word & WORD_ON) || now >= settings.valid_until_ns)
         return UP;
@@ -325,7 +329,7 @@ INLINE int relay(context *ctx, const int v6)
     WIDE(conversion, rule.conversion);
     if (conversion && (!reach_all(ctx, frame) || !find_headers(ctx, &at, v6)))
         return UP;
-    const u64 left_out = commit(entry, word, out_sequence);
+    const u64 left_out = commit(entry, word, out_sequence, samples);
     if (left_out == NOT_OURS)
         return UP;
 
@@ -336,7 +340,7 @@ INLINE int relay(context *ctx, const int v6)
     void *end = (void *)(long)ctx->data_end;
     if (conversion)
         convert((u8 *)(at.rtp + 1), end, samples, conversion, &sums);
-    count(entry, arrival, left_out, timestamp, transit, samples);
+    count(entry, arrival, left_out, timestamp, transit);
     /* From here on no pointer into the packet holds. */
     if (conversion && samples & 7 && !convert_rest(ctx, frame, samples & 7, conversion, &sums))
         return DROP;

@@ -110,7 +110,6 @@ fn rule(port: MediaPort) -> Rule {
         out_codec: Codec::Pcmu,
         delta_sequence: 0,
         delta_timestamp: 0,
-        floor: 0x1_0000,
         dscp: 46,
         forged: Excluded::Dropped,
         other_ssrc: Excluded::Up,

@@ -71,7 +71,6 @@ impl Given {
             out_codec,
             delta_sequence: 0,
             delta_timestamp: 0,
-            floor: 0x1_0000,
             dscp: 46,
             forged: Excluded::Dropped,
             other_ssrc: Excluded::Up,

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, fence};
 use plane::{RelayStream, RelayedCounts};
 use shared::Instant;
 
-use super::layout::{self, EntryCells, LINK_WORD, RESERVED_WORD};
+use super::layout::{self, EntryCells, LINK_WORD, OCTETS_WORD, PACKETS_WORD};
 use super::rule::{Ineligible, Rule};
 use super::word::Word;
 
@@ -124,7 +124,9 @@ impl<'m> Entry<'m> {
         if self.is_given() {
             return Err(NotGiven::On);
         }
-        if !self.is_settled() {
+        // Read at once: a program that read the word of the gift before may raise both and lower them again.
+        let (entered, octets) = self.entered();
+        if entered != self.packets() {
             return Err(NotGiven::Unsettled);
         }
         let (mut words, addresses) = layout::rule_words(rule)?;
@@ -133,8 +135,9 @@ impl<'m> Entry<'m> {
         }
         let cells = self.0;
         let generation = self.word().generation().wrapping_add(1);
-        // Kept in the half that the program does not read, so that the next process finds it.
-        words[RESERVED_WORD] |= u64::from(cells.packets.load(Relaxed)) << 32;
+        // Kept in the halves that the program does not read, so that the next process finds it.
+        words[PACKETS_WORD] |= u64::from(entered) << 32;
+        words[OCTETS_WORD] |= u64::from(octets) << 32;
         let written = words.iter().chain(&addresses);
         for (cell, word) in cells.rule.iter().chain(&cells.addresses).zip(written) {
             cell.store(*word, Relaxed);
@@ -165,7 +168,7 @@ impl<'m> Entry<'m> {
     /// Whether the figures of a leg that was taken back are complete. It takes as long as the program needs
     /// for one packet.
     pub fn is_settled(&self) -> bool {
-        self.0.entered.load(Acquire) == self.0.packets.load(Acquire)
+        self.entered().0 == self.packets()
     }
 
     /// The figures at this moment; see [`Entry::is_settled`].
@@ -174,10 +177,10 @@ impl<'m> Entry<'m> {
         let read = |cell: &AtomicU32| cell.load(Relaxed);
         // The word before the packets: a packet between the two counts as one too many, and not as a loss.
         let word = Word::from_bits(cells.word.load(Acquire));
-        let packets = cells.packets.load(Acquire);
+        let passed = cells.passed.load(Acquire);
         Figures {
-            packets: packets.wrapping_sub(self.packets_before()),
-            octets: read(&cells.octets),
+            packets: high(passed).wrapping_sub(self.packets_before()),
+            octets: self.octets_since(self.entered().1),
             highest: word.next().wrapping_sub(1).wrapping_sub(read(&cells.offset)),
             arrival: read(&cells.arrival),
             timestamp: read(&cells.timestamp),
@@ -187,7 +190,7 @@ impl<'m> Entry<'m> {
             forged: read(&cells.forged),
             other_ssrc: read(&cells.other_ssrc),
             wrong_length: read(&cells.wrong_length),
-            by_driver: read(&cells.by_driver),
+            by_driver: passed as u32,
         }
     }
 
@@ -214,33 +217,44 @@ impl<'m> Entry<'m> {
     /// The figures of a moment at which no packet was between its count and the others. `None` while one is;
     /// then a number may be there whose packet is not.
     pub fn snapshot(&self) -> Option<Figures> {
-        let packets = self.0.packets.load(Acquire);
+        let packets = self.packets();
         let figures = self.figures();
         fence(Acquire);
-        (self.0.entered.load(Relaxed) == packets).then_some(figures)
+        // Octets of the load that says that nobody is inside, for the reason in `give`.
+        let (entered, octets) = self.entered();
+        (entered == packets).then(|| Figures { octets: self.octets_since(octets), ..figures })
     }
 
     fn word(&self) -> Word {
         Word::from_bits(self.0.word.load(Relaxed))
     }
 
-    /// The count of packets when the leg was given.
-    fn packets_before(&self) -> u32 {
-        (self.0.rule[RESERVED_WORD].load(Relaxed) >> 32) as u32
+    /// Packets that entered, and their octets, both since the entry was made, wrapping.
+    fn entered(&self) -> (u32, u32) {
+        let entered = self.0.entered.load(Acquire);
+        (entered as u32, high(entered))
     }
 
-    /// Starts the figures. `entered` and `packets` run on: a program that read the word of the gift before may
-    /// raise and lower `entered` at any time.
+    /// Packets whose statistics are complete, since the entry was made, wrapping.
+    fn packets(&self) -> u32 {
+        high(self.0.passed.load(Acquire))
+    }
+
+    /// The count of packets when the leg was given.
+    fn packets_before(&self) -> u32 {
+        high(self.0.rule[PACKETS_WORD].load(Relaxed))
+    }
+
+    fn octets_since(&self, octets: u32) -> u32 {
+        octets.wrapping_sub(high(self.0.rule[OCTETS_WORD].load(Relaxed)))
+    }
+
+    /// Starts the figures. Packets and octets run on: a program that read the word of the gift before may raise and
+    /// lower those that entered at any time. None is behind its exchange, so nobody else writes `passed`.
     fn begin(&self, stream: &RelayStream) {
         let cells = self.0;
-        let zeroed = [
-            &cells.octets,
-            &cells.gaps,
-            &cells.forged,
-            &cells.other_ssrc,
-            &cells.wrong_length,
-            &cells.by_driver,
-        ];
+        cells.passed.store(u64::from(self.packets()) << 32, Relaxed);
+        let zeroed = [&cells.gaps, &cells.forged, &cells.other_ssrc, &cells.wrong_length];
         zeroed.iter().for_each(|cell| cell.store(0, Relaxed));
         cells.offset.store(offset(stream), Relaxed);
         cells.arrival.store(stream.transit.wrapping_add(stream.timestamp), Relaxed);
@@ -248,6 +262,10 @@ impl<'m> Entry<'m> {
         cells.transit.store(stream.transit, Relaxed);
         cells.jitter_16.store(stream.jitter_16, Relaxed);
     }
+}
+
+const fn high(word: u64) -> u32 {
+    (word >> 32) as u32
 }
 
 /// What the numbers that leave have more than those that come, extended.

@@ -178,7 +178,6 @@ fn rule(local: Ipv4Addr, to: Codec, interface: u32) -> Rule {
         out_codec: to,
         delta_sequence: DELTA,
         delta_timestamp: 77_000,
-        floor: FIRST,
         dscp: 46,
         forged: Excluded::Dropped,
         other_ssrc: Excluded::Dropped,

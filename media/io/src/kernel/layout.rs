@@ -11,7 +11,7 @@ use shared::Codec;
 use super::rule::{Excluded, Family, Ineligible, Rule};
 
 /// Number of this layout; a pinned map with another one is not adopted.
-pub(super) const LAYOUT: u32 = 3;
+pub(super) const LAYOUT: u32 = 4;
 /// Local addresses whose legs can be relayed in the kernel; as in `entry.h`.
 pub(super) const ADDRESSES_MAX: usize = 16;
 
@@ -20,9 +20,8 @@ pub(super) const ADDRESSES_MAX: usize = 16;
 #[repr(C, align(64))]
 pub(super) struct EntryCells {
     pub word: AtomicU64,
-    pub entered: AtomicU32,
-    pub packets: AtomicU32,
-    pub octets: AtomicU32,
+    pub entered: AtomicU64,
+    pub passed: AtomicU64,
     pub offset: AtomicU32,
     pub arrival: AtomicU32,
     pub timestamp: AtomicU32,
@@ -32,7 +31,6 @@ pub(super) struct EntryCells {
     pub forged: AtomicU32,
     pub other_ssrc: AtomicU32,
     pub wrong_length: AtomicU32,
-    pub by_driver: AtomicU32,
     pub reserved: AtomicU32,
     pub rule: [AtomicU64; RULE_WORDS],
     pub addresses: [AtomicU64; RULE_WORDS],
@@ -97,12 +95,13 @@ const _: () = assert!(size_of::<SettingsCells>() == 376);
 pub(super) const RULE_WORDS: usize = 8;
 /// Words of the settings behind the lease.
 pub(super) const SETTINGS_WORDS: usize = 46;
-/// Word of `struct rule` whose high half the program does not read.
-pub(super) const RESERVED_WORD: usize = 7;
+/// Words of `struct rule` whose high halves the program does not read.
+pub(super) const OCTETS_WORD: usize = 3;
+pub(super) const PACKETS_WORD: usize = 7;
 /// Word of `struct rule` with the neighbour's link-layer address.
 pub(super) const LINK_WORD: usize = 6;
 
-/// A rule as `struct rule` and `struct addresses`. The reserved half is 0.
+/// A rule as `struct rule` and `struct addresses`. The halves that the program does not read are 0.
 ///
 /// # Errors
 /// [`Ineligible`] when the program cannot do it.
@@ -123,7 +122,6 @@ pub(super) fn rule_words(
     line.put(20, &rule.out_destination.port().to_be_bytes());
     line.put(22, &rule.delta_sequence.to_ne_bytes());
     line.put(24, &rule.delta_timestamp.to_ne_bytes());
-    line.put(28, &rule.floor.to_ne_bytes());
     line.put(32, &rule.ssrc.to_be_bytes());
     line.put(36, &rule.out_ssrc.to_be_bytes());
     line.put(40, &rule.interface.to_ne_bytes());

@@ -40,8 +40,6 @@ pub struct Rule {
     pub delta_sequence: u16,
     /// Added to each timestamp.
     pub delta_timestamp: u32,
-    /// Lowest extended sequence number that this feed may use.
-    pub floor: u32,
     /// Differentiated services code point of what leaves, 0 to 63.
     pub dscp: u8,
     /// What becomes of packets from another source than `source`.
@@ -109,7 +107,6 @@ impl Rule {
             out_codec: rule.out_codec,
             delta_sequence: rule.delta_sequence,
             delta_timestamp: rule.delta_timestamp,
-            floor: rule.stream.next,
             dscp: route.dscp,
             forged: if rule.others_go_up { Excluded::Up } else { Excluded::Dropped },
             other_ssrc: Excluded::Up,

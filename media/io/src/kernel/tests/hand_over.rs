@@ -131,6 +131,8 @@ struct Gateway<'s> {
     to_peer: UdpSocket,
     rule: Rule,
     next: u32,
+    /// Lowest extended number that the present feed may use.
+    floor: u32,
     /// Highest extended number of the party, and its timestamp.
     highest: u32,
     timestamp: u32,
@@ -158,12 +160,12 @@ impl Gateway<'_> {
         }
         if anchors {
             self.rule.delta_sequence = (self.next as u16).wrapping_sub(sequence);
-            self.rule.floor = self.next;
+            self.floor = self.next;
         }
         let out_sequence = sequence.wrapping_add(self.rule.delta_sequence);
         let ahead = out_sequence.wrapping_sub(self.next as u16) as i16;
         let number = self.next.wrapping_add_signed(ahead.into());
-        if number < self.rule.floor {
+        if number < self.floor {
             self.late += 1;
             return true;
         }
@@ -265,7 +267,6 @@ pub(super) struct Course<'s> {
 pub(super) fn expect_exact(course: Course<'_>, rounds: u32) -> u32 {
     let Course { path, mut rule, sockets: [party, from_party, to_peer, peer], local } = course;
     (rule.codec, rule.out_codec, rule.delta_sequence) = (Codec::Pcmu, Codec::Pcma, 1_000);
-    rule.floor = FIRST + 1_000;
     from_party.set_nonblocking(true).expect("a socket");
     let progress = Arc::new(Progress::default());
     let heard = start_peer(peer, rule, progress.clone());
@@ -275,6 +276,7 @@ pub(super) fn expect_exact(course: Course<'_>, rounds: u32) -> u32 {
         to_peer,
         rule,
         next: FIRST + 1_000,
+        floor: FIRST + 1_000,
         highest: FIRST - 1,
         timestamp: 0,
         relayed: [0; 3],

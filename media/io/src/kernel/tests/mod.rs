@@ -71,7 +71,6 @@ fn rule(party: SocketAddr, local: IpAddr, peer: SocketAddr, interface: u32) -> R
         out_codec: Codec::Pcmu,
         delta_sequence: 1_000,
         delta_timestamp: 77_000,
-        floor: 0x1_0000,
         dscp: 46,
         forged: Excluded::Dropped,
         other_ssrc: Excluded::Dropped,
