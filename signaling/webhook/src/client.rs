@@ -247,6 +247,10 @@ impl WebhookClient {
         &self.inner.carrier.intake
     }
 
+    pub(crate) fn carrier(&self) -> &Carrier {
+        &self.inner.carrier
+    }
+
     /// The client's counters.
     pub fn meters(&self) -> &WebhookMeters {
         &self.inner.meters

@@ -6,8 +6,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -17,11 +15,12 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use crate::body::RequestBody;
 use crate::dns::{AddressGuard, Resolver};
 use crate::fault::Fault;
 
 /// One HTTP/1.1 connection, ready for a request.
-pub(crate) type Connection = SendRequest<Full<Bytes>>;
+pub(crate) type Connection = SendRequest<RequestBody>;
 
 /// Time for the TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(5);

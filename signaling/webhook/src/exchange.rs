@@ -10,12 +10,13 @@ use call::{AnswerBody, PromptFailure};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use http::response::Parts;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Frame, Incoming};
 use shared::{Code, Prompt, limits};
 use tokio::time::{Instant, timeout};
 use url::{Position, Url};
 
+use crate::body::RequestBody;
 use crate::connector::{Connection, Connector, Origin};
 use crate::fault::Fault;
 use crate::meters::WebhookMeters;
@@ -141,7 +142,8 @@ impl Carrier {
         outgoing: &Outgoing,
         bounds: &Bounds,
     ) -> Result<Answer, Fault> {
-        let request = hyper_request(outgoing)?;
+        let Outgoing { method, url, headers, body } = outgoing;
+        let request = hyper_request(method, url, headers, body.clone().into())?;
         let response = timeout(bounds.first_byte, connection.send_request(request))
             .await
             .map_err(|_| Fault::Silence(bounds.first_byte))?
@@ -153,7 +155,7 @@ impl Carrier {
 }
 
 /// Scheme, host and port of a URL.
-fn origin_of(url: &Url) -> Origin {
+pub(crate) fn origin_of(url: &Url) -> Origin {
     Origin {
         https: url.scheme() == "https",
         host: url.host_str().unwrap_or("").to_owned(),
@@ -163,17 +165,21 @@ fn origin_of(url: &Url) -> Origin {
     }
 }
 
-fn hyper_request(outgoing: &Outgoing) -> Result<Request<Full<Bytes>>, Fault> {
+pub(crate) fn hyper_request(
+    method: &Method,
+    url: &Url,
+    headers: &HeaderMap,
+    body: RequestBody,
+) -> Result<Request<RequestBody>, Fault> {
     let unwritable = |error: http::Error| Fault::Unwritable(error.to_string());
-    let url = &outgoing.url;
     let host = &url[Position::BeforeHost..Position::AfterPort];
     let mut request = Request::builder()
-        .method(outgoing.method.clone())
+        .method(method.clone())
         .uri(&url[Position::BeforePath..Position::AfterQuery])
         .header(HOST, host)
-        .body(Full::new(outgoing.body.clone()))
+        .body(body)
         .map_err(unwritable)?;
-    request.headers_mut().extend(outgoing.headers.clone());
+    request.headers_mut().extend(headers.clone());
     Ok(request)
 }
 
@@ -188,7 +194,7 @@ async fn read_answer(
         Some(media_type) => {
             AnswerBody::Audio(read_audio(body, &media_type, encoding?, bounds, intake).await?)
         }
-        None => match read_body(body, bounds.between).await {
+        None => match read_body(body, bounds.between, DOCUMENT_BYTES_MAX).await {
             // The body of a redirect or of a missing file is not used, so a fault in it does not matter.
             _ if head.status.is_redirection() || bounds.expects == Expects::Media => Vec::new(),
             Ok(raw) => unpack(raw, encoding?)?,
@@ -257,16 +263,20 @@ async fn next_frame(body: &mut Incoming, between: Duration) -> Result<Option<Fra
     frame.transpose().map_err(|error| Fault::from_http(&error, true))
 }
 
-async fn read_body(mut body: Incoming, between: Duration) -> Result<Vec<u8>, Fault> {
-    let announced = body.size_hint().lower();
-    if announced > DOCUMENT_BYTES_MAX as u64 {
-        return Err(Fault::TooLarge(DOCUMENT_BYTES_MAX));
+/// Reads a body of at most `most` bytes.
+pub(crate) async fn read_body(
+    mut body: Incoming,
+    between: Duration,
+    most: usize,
+) -> Result<Vec<u8>, Fault> {
+    if body.size_hint().lower() > most as u64 {
+        return Err(Fault::TooLarge(most));
     }
     let mut bytes = Vec::new();
     while let Some(frame) = next_frame(&mut body, between).await? {
         if let Some(data) = frame.data_ref() {
-            if bytes.len() + data.len() > DOCUMENT_BYTES_MAX {
-                return Err(Fault::TooLarge(DOCUMENT_BYTES_MAX));
+            if bytes.len() + data.len() > most {
+                return Err(Fault::TooLarge(most));
             }
             bytes.extend_from_slice(data);
         }
