@@ -2,18 +2,18 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use plane::g711;
 use shared::Codec;
 
+use crate::source::Source;
 use crate::wav::{Encoding, WavFacts, facts_of};
 
 /// A finished recording that is read.
 #[derive(Debug)]
 pub struct RecordedAudio {
-    file: File,
+    source: Box<dyn Source>,
     facts: WavFacts,
     /// Whether two channels are mixed into one.
     mixed: bool,
@@ -26,9 +26,16 @@ impl RecordedAudio {
     /// # Errors
     /// An error of the file system, for example a missing file.
     pub fn open(path: &Path, two_channels: bool) -> io::Result<Option<Self>> {
-        let file = File::open(path)?;
-        let facts = facts_of(&file)?;
-        Ok(facts.map(|facts| Self { file, facts, mixed: facts.channels == 2 && !two_channels }))
+        Self::of(Box::new(File::open(path)?), two_channels)
+    }
+
+    /// The same of bytes that may be anywhere.
+    ///
+    /// # Errors
+    /// An error of the source.
+    pub fn of(source: Box<dyn Source>, two_channels: bool) -> io::Result<Option<Self>> {
+        let facts = facts_of(&*source)?;
+        Ok(facts.map(|facts| Self { source, facts, mixed: facts.channels == 2 && !two_channels }))
     }
 
     /// Channels as they are read: 1 or 2.
@@ -49,7 +56,7 @@ impl RecordedAudio {
         let block = self.facts.block();
         let mut bytes = vec![0; count * usize::try_from(block).unwrap_or(0)];
         let start = self.facts.encoding.header_bytes() + from * block;
-        self.file.read_exact_at(&mut bytes, start)?;
+        self.source.read_exact_at(&mut bytes, start)?;
         let samples: Vec<i16> = match self.facts.encoding {
             Encoding::Mulaw => {
                 bytes.into_iter().map(|code| g711::decode(Codec::Pcmu, code)).collect()

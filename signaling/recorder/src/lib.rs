@@ -15,14 +15,20 @@
 mod audio;
 mod event;
 mod finish;
+mod library;
+mod linear;
 mod recording;
 mod recover;
+mod source;
 mod thread;
 mod wav;
 
 pub use audio::RecordedAudio;
 pub use event::{OpenRecording, RecorderEvent, RecordingDone, RecordingOutcome};
+pub use library::Library;
+pub use linear::LinearWav;
 pub use recover::{RecoveredRecording, recover};
+pub use source::{Elsewhere, Source};
 pub use thread::{Recorder, RecorderBusy, RecorderCounts, RecorderMeters, RecorderSettings};
 pub use wav::{Encoding, HEADER_BYTES, WavFacts, header, inspect};
 

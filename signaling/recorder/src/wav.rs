@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use crate::source::Source;
+
 /// Bytes of [`header`], which precede the first sample.
 pub const HEADER_BYTES: u64 = 44;
 /// Bytes of [`mulaw_header`].
@@ -170,8 +172,8 @@ pub fn inspect(path: &Path) -> io::Result<Option<WavFacts>> {
     facts_of(&File::open(path)?)
 }
 
-pub(crate) fn facts_of(file: &File) -> io::Result<Option<WavFacts>> {
-    let length = file.metadata()?.len();
+pub(crate) fn facts_of(file: &dyn Source) -> io::Result<Option<WavFacts>> {
+    let length = file.length()?;
     Ok(shape_of(file)?.map(|(encoding, channels)| {
         let data = length.saturating_sub(encoding.header_bytes());
         WavFacts::of_data(encoding, channels, data)
@@ -179,7 +181,7 @@ pub(crate) fn facts_of(file: &File) -> io::Result<Option<WavFacts>> {
 }
 
 /// Encoding and channels named by the header; `None` if the file has no such header.
-fn shape_of(file: &File) -> io::Result<Option<(Encoding, u16)>> {
+fn shape_of(file: &dyn Source) -> io::Result<Option<(Encoding, u16)>> {
     for encoding in [Encoding::Mulaw, Encoding::Pcm] {
         let mut found = vec![0; usize::try_from(encoding.header_bytes()).unwrap_or(0)];
         match file.read_exact_at(&mut found, 0) {

@@ -17,7 +17,7 @@ use audio::AudioIntake;
 use control::{Control, ControlSettings};
 use database::Database;
 use http_server::{AddressList, ApiCall, HttpServer, Https, Listening, OpenReader, Rest, Scheme};
-use recorder::{Recorder, RecorderSettings};
+use recorder::{Library, Recorder, RecorderSettings};
 use shared::config::{Config, SpeechEngine};
 use shared::ids::Origin;
 use shared::{MediaInterface, Sink};
@@ -212,7 +212,11 @@ impl Threads {
             event_streams: http_server::EventStreams::default(),
             metrics: Arc::default(),
             ready: Arc::clone(&ready),
-            rest: Rest::new(open_reader, data.recordings_path(), self.api.clone()),
+            rest: Rest::new(
+                open_reader,
+                Library::new(data.recordings_path(), None),
+                self.api.clone(),
+            ),
             authorities: tls.bundle(),
             addresses: AddressList::new(&self.bound),
             more_metrics: Box::new(move |text| counters.write(text)),

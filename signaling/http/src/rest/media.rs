@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,7 +13,8 @@ use api::Permit;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Frame};
-use recorder::{HEADER_BYTES, RecordedAudio, header as wav_header};
+use recorder::{Library, LinearWav};
+use shared::{AccountSid, RecordingSid};
 use tokio::sync::mpsc;
 
 use crate::body::Body;
@@ -24,6 +25,8 @@ pub(super) enum Answer {
     Sent(Response<Body>),
     /// The file does not exist.
     Missing,
+    /// The file exists, and its disk or its store does not give it.
+    Unreadable(io::Error),
     /// The requested range begins after the last byte.
     PastTheEnd {
         /// Bytes of the whole file.
@@ -32,27 +35,36 @@ pub(super) enum Answer {
 }
 
 /// The file that is sent.
-#[derive(Clone, Copy, Debug)]
 pub(super) enum Wanting {
     /// A recording, in two channels or mixed into one.
     Wav {
+        /// Who has it.
+        library: Library,
+        /// Its account.
+        account: AccountSid,
+        /// Its SID.
+        recording: RecordingSid,
         /// Two channels as recorded.
         two_channels: bool,
     },
     /// An MP3 as it is.
-    Mp3,
+    Mp3(PathBuf),
 }
 
-/// Streams the file at `path`. Holds the permit until everything is read or the reader stops: a slow
+/// Streams a file. Holds the permit until everything is read or the reader stops: a slow
 /// reader occupies a place of its own account only.
 pub(super) async fn respond(
-    path: PathBuf,
     wanted: Wanting,
     range: Option<&HeaderValue>,
     permit: Permit,
 ) -> Answer {
-    let opened = tokio::task::spawn_blocking(move || Source::open(&path, wanted)).await;
-    let Ok(Ok(Some(audio))) = opened else { return Answer::Missing };
+    let opened = tokio::task::spawn_blocking(move || Sent::open(wanted)).await;
+    let opened = opened.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+    let audio = match opened {
+        Ok(audio) => audio,
+        Err(error) if is_missing(&error) => return Answer::Missing,
+        Err(error) => return Answer::Unreadable(error),
+    };
     let range = range.and_then(|value| value.to_str().ok());
     match range.map(|text| parse_range(text, audio.bytes())) {
         None | Some(Wanted::Whole) => Answer::Sent(stream(audio, None, permit)),
@@ -61,7 +73,12 @@ pub(super) async fn respond(
     }
 }
 
-fn stream(audio: Source, part: Option<(u64, u64)>, permit: Permit) -> Response<Body> {
+/// Whether there is no such recording, or none of ours.
+pub(super) fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData)
+}
+
+fn stream(audio: Sent, part: Option<(u64, u64)>, permit: Permit) -> Response<Body> {
     let content_type = HeaderValue::from_static(audio.content_type());
     let whole = audio.bytes();
     let (first, last) = part.unwrap_or((0, whole.saturating_sub(1)));
@@ -116,24 +133,24 @@ fn parse_range(text: &str, whole: u64) -> Wanted {
     if part.0 >= whole { Wanted::Nothing } else { Wanted::Part(part.0, part.1) }
 }
 
-/// A recording as it is sent: 16-bit PCM, whatever its file keeps.
-struct Audio(RecordedAudio);
-
 /// A file as it is sent.
-enum Source {
-    Wav(Audio),
+enum Sent {
+    /// 16-bit PCM, whatever the file of the recording keeps.
+    Wav(LinearWav),
     /// An MP3 and its bytes.
     Mp3(File, u64),
 }
 
-impl Source {
-    fn open(path: &Path, wanted: Wanting) -> io::Result<Option<Self>> {
+impl Sent {
+    fn open(wanted: Wanting) -> io::Result<Self> {
         match wanted {
-            Wanting::Wav { two_channels } => Ok(Audio::open(path, two_channels)?.map(Self::Wav)),
-            Wanting::Mp3 => {
+            Wanting::Wav { library, account, recording, two_channels } => {
+                Ok(Self::Wav(LinearWav::new(library.audio(account, recording, two_channels)?)))
+            }
+            Wanting::Mp3(path) => {
                 let file = File::open(path)?;
                 let bytes = file.metadata()?.len();
-                Ok(Some(Self::Mp3(file, bytes)))
+                Ok(Self::Mp3(file, bytes))
             }
         }
     }
@@ -147,86 +164,34 @@ impl Source {
 
     fn bytes(&self) -> u64 {
         match self {
-            Self::Wav(audio) => audio.bytes(),
+            Self::Wav(wav) => wav.length(),
             Self::Mp3(_, bytes) => *bytes,
         }
-    }
-
-    fn send(&self, first: u64, count: u64, mut take: impl FnMut(io::Result<Bytes>) -> bool) {
-        let (file, end) = match self {
-            Self::Wav(audio) => return audio.send(first, count, take),
-            Self::Mp3(file, _) => (file, first + count),
-        };
-        let mut at = first;
-        while at < end {
-            let mut chunk = vec![0; usize::try_from((end - at).min(CHUNK_BYTES)).unwrap_or(0)];
-            let read = file.read_exact_at(&mut chunk, at);
-            at += chunk.len() as u64;
-            let is_over = read.is_err();
-            if !take(read.map(|()| chunk.into())) || is_over {
-                return;
-            }
-        }
-    }
-}
-
-impl Audio {
-    fn open(path: &Path, two_channels: bool) -> io::Result<Option<Self>> {
-        Ok(RecordedAudio::open(path, two_channels)?.map(Self))
-    }
-
-    /// Bytes of one sample of each channel.
-    fn block(&self) -> u64 {
-        u64::from(self.0.channels()) * 2
-    }
-
-    /// Bytes of samples as sent.
-    fn sent_data(&self) -> u64 {
-        self.0.length() * self.block()
-    }
-
-    fn bytes(&self) -> u64 {
-        HEADER_BYTES + self.sent_data()
     }
 
     /// Reads `count` bytes from `first` on and passes them to `take`. Ends early when `take` returns that
     /// the client is gone.
     fn send(&self, first: u64, count: u64, mut take: impl FnMut(io::Result<Bytes>) -> bool) {
-        let head = wav_header(self.0.channels(), self.sent_data());
         let (mut at, end) = (first, first + count);
         while at < end {
-            let chunk = if at < HEADER_BYTES {
-                let from = usize::try_from(at).unwrap_or(usize::MAX);
-                let to = usize::try_from(end.min(HEADER_BYTES)).unwrap_or(usize::MAX);
-                Ok(head.get(from..to).unwrap_or_default().to_vec())
-            } else {
-                self.samples(at - HEADER_BYTES, (end - at).min(CHUNK_BYTES))
-            };
-            match chunk {
-                Ok(bytes) if bytes.is_empty() => return,
-                Ok(bytes) => {
-                    at += bytes.len() as u64;
-                    if !take(Ok(bytes.into())) {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    take(Err(error));
-                    return;
-                }
+            let chunk = self.read(at, (end - at).min(CHUNK_BYTES));
+            let length = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+            at += length;
+            if !take(chunk.map(Bytes::from)) || length == 0 {
+                return;
             }
         }
     }
 
-    /// Up to `count` bytes of the sent samples, from `at` on.
-    fn samples(&self, at: u64, count: u64) -> io::Result<Vec<u8>> {
-        // Reads complete samples around the range, then cuts to the range.
-        let block = self.block();
-        let (from, to) = (at / block, (at + count).div_ceil(block));
-        let samples = self.0.read(from, usize::try_from(to - from).unwrap_or(0))?;
-        let bytes = samples.into_iter().flat_map(i16::to_le_bytes);
-        let skip = usize::try_from(at - from * block).unwrap_or(0);
-        Ok(bytes.skip(skip).take(usize::try_from(count).unwrap_or(0)).collect())
+    fn read(&self, at: u64, most: u64) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Wav(wav) => wav.read(at, most),
+            Self::Mp3(file, _) => {
+                let mut chunk = vec![0; usize::try_from(most).unwrap_or(0)];
+                file.read_exact_at(&mut chunk, at)?;
+                Ok(chunk)
+            }
+        }
     }
 }
 
@@ -255,41 +220,6 @@ const STALL_MAX: Duration = Duration::from_secs(30);
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn file(channels: u16, samples: &[i16]) -> tempfile::NamedTempFile {
-        use std::io::Write as _;
-        let mut file = tempfile::NamedTempFile::new().expect("a file");
-        let data: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
-        file.write_all(&wav_header(channels, data.len() as u64)).expect("written");
-        file.write_all(&data).expect("written");
-        file
-    }
-
-    fn sent(audio: &Audio, first: u64, count: u64) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        audio.send(first, count, |chunk| {
-            bytes.extend_from_slice(&chunk.expect("read"));
-            true
-        });
-        bytes
-    }
-
-    #[test]
-    fn two_channels_are_mixed_unless_asked_for() {
-        let file = file(2, &[100, 20, i16::MAX, 1, -5, -6]);
-        let both = Audio::open(file.path(), true).expect("read").expect("ours");
-        assert_eq!(sent(&both, 0, both.bytes()), std::fs::read(file.path()).expect("read"));
-        let mixed = Audio::open(file.path(), false).expect("read").expect("ours");
-        let samples: Vec<u8> =
-            [120_i16, i16::MAX, -11].iter().flat_map(|sample| sample.to_le_bytes()).collect();
-        let whole = sent(&mixed, 0, mixed.bytes());
-        assert_eq!(whole[44..], samples);
-        assert_eq!(whole[22..24], 1_u16.to_le_bytes());
-        for (first, count) in [(43, 3), (45, 2), (44, 6), (47, 1)] {
-            let range = first as usize..(first + count) as usize;
-            assert_eq!(sent(&mixed, first, count), whole[range], "from {first}");
-        }
-    }
 
     #[test]
     fn ranges_follow_the_rfc() {

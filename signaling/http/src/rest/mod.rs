@@ -4,7 +4,6 @@ mod legs;
 mod media;
 mod mp3;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use api::{AudioForm, Guard, Handled, Permit, Rendering, Step};
@@ -12,10 +11,11 @@ use bytes::Bytes;
 use control::ApiRequest;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use parking_lot::Mutex;
+use recorder::Library;
 use shared::limits::{REST_ANSWER_SMALL_BYTES, REST_ANSWERS_BYTES_MAX};
 use shared::{AccountSid, CallSid};
 use shell::{Clock, Sender, random};
-use store::{CallCommand, Reply, StoreError, WriteError};
+use store::{CallCommand, RecordingRecord, Reply, StoreError, WriteError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::body::{Body, WholeRequest, base_url, problem, whole_body};
@@ -46,7 +46,7 @@ pub struct Rest {
 }
 
 struct Inner {
-    recordings: PathBuf,
+    recordings: Library,
     mp3: mp3::Mp3,
     guard: Guard,
     control: Sender<ApiCall>,
@@ -59,9 +59,8 @@ struct Inner {
 }
 
 impl Rest {
-    /// The API over this store, with writes and questions about live calls to `control`. Recordings are
-    /// in the folder `recordings`.
-    pub fn new(open_reader: OpenReader, recordings: PathBuf, control: Sender<ApiCall>) -> Self {
+    /// The API over this store, with writes and questions about live calls to `control`.
+    pub fn new(open_reader: OpenReader, recordings: Library, control: Sender<ApiCall>) -> Self {
         let inner = Inner {
             recordings,
             mp3: mp3::Mp3::new(),
@@ -207,21 +206,18 @@ impl Inner {
                 self.ask_control(ApiRequest::Queue(command), &rendering).await
             }
             Step::RecordingMedia { form, recording, two_channels, rendering } => {
-                let (account, sid) = (recording.account, recording.sid);
-                let path = recorder::path(&self.recordings, account, sid);
-                let (path, wanted) = match form {
-                    AudioForm::Wav => (path, media::Wanting::Wav { two_channels }),
-                    AudioForm::Mp3 => {
-                        let mp3 = recorder::mp3_path(&self.recordings, account, sid, two_channels);
-                        match self.mp3.make(path, mp3.clone(), two_channels).await {
-                            Ok(()) => (mp3, media::Wanting::Mp3),
-                            Err(reason) => return respond(without_mp3(&rendering, &reason)),
-                        }
-                    }
+                let wanted = match self.media(form, &recording, two_channels, &rendering).await {
+                    Ok(wanted) => wanted,
+                    Err(answer) => return respond(answer),
                 };
-                match media::respond(path, wanted, range, permit).await {
+                match media::respond(wanted, range, permit).await {
                     media::Answer::Sent(response) => with_headers(response, rendering.headers()),
                     media::Answer::Missing => respond(rendering.missing()),
+                    media::Answer::Unreadable(error) => {
+                        let sid = recording.sid;
+                        tracing::error!(recording = %sid, %error, "a recording cannot be read");
+                        respond(rendering.unavailable())
+                    }
                     media::Answer::PastTheEnd { bytes } => {
                         let whole = format!("bytes */{bytes}");
                         let mut answer = rendering.range_not_satisfiable();
@@ -229,6 +225,29 @@ impl Inner {
                         respond(answer)
                     }
                 }
+            }
+        }
+    }
+
+    /// The file that a request for audio gets; an MP3 is made first.
+    async fn media(
+        &self,
+        form: AudioForm,
+        recording: &RecordingRecord,
+        two_channels: bool,
+        rendering: &Rendering,
+    ) -> Result<media::Wanting, api::Response> {
+        let (account, sid) = (recording.account, recording.sid);
+        match form {
+            AudioForm::Wav => Ok(media::Wanting::Wav {
+                library: self.recordings.clone(),
+                account,
+                recording: sid,
+                two_channels,
+            }),
+            AudioForm::Mp3 => {
+                let made = self.mp3.make(&self.recordings, account, sid, two_channels).await;
+                made.map(media::Wanting::Mp3).map_err(|reason| without_mp3(rendering, &reason))
             }
         }
     }
@@ -267,9 +286,7 @@ fn without_mp3(rendering: &Rendering, reason: &mp3::NoMp3) -> api::Response {
     match reason {
         mp3::NoMp3::NoProgram => rendering.without_mp3(),
         mp3::NoMp3::Busy => rendering.unavailable(),
-        mp3::NoMp3::Failed(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            rendering.missing()
-        }
+        mp3::NoMp3::Failed(error) if media::is_missing(error) => rendering.missing(),
         mp3::NoMp3::Failed(error) => {
             tracing::error!(%error, "a recording cannot be made into MP3");
             rendering.unavailable()

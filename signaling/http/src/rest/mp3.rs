@@ -11,7 +11,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use recorder::RecordedAudio;
+use recorder::{Library, RecordedAudio};
+use shared::{AccountSid, RecordingSid};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -50,23 +51,30 @@ impl Mp3 {
         Self { program, turn: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Makes the file `mp3` of the recording `wav`, unless it is there.
+    /// The MP3 of a recording, made where it is not there yet.
     pub(super) async fn make(
         &self,
-        wav: PathBuf,
-        mp3: PathBuf,
+        library: &Library,
+        account: AccountSid,
+        recording: RecordingSid,
         two_channels: bool,
-    ) -> Result<(), NoMp3> {
+    ) -> Result<PathBuf, NoMp3> {
+        let mp3 = recorder::mp3_path(library.root(), account, recording, two_channels);
         if mp3.exists() {
-            return Ok(());
+            return Ok(mp3);
         }
         let turn = timeout(TURN_MAX, Arc::clone(&self.turn).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else { return Err(NoMp3::Busy) };
-        let program = self.program.clone();
+        let (program, library) = (self.program.clone(), library.clone());
         let made = tokio::task::spawn_blocking(move || {
             // Held until the file is whole, also where the reader leaves.
             let _turn = turn;
-            if mp3.exists() { Ok(()) } else { encode(&program, &wav, &mp3, two_channels) }
+            if !mp3.exists() {
+                let audio = library.audio(account, recording, two_channels);
+                encode(&program, &audio.map_err(NoMp3::Failed)?, &mp3)?;
+                remove_if_deleted(&library, account, recording, &mp3);
+            }
+            Ok(mp3)
         });
         match made.await {
             Ok(made) => made,
@@ -75,22 +83,26 @@ impl Mp3 {
     }
 }
 
-fn encode(program: &Path, wav: &Path, mp3: &Path, two_channels: bool) -> Result<(), NoMp3> {
-    let missing = || io::Error::from(io::ErrorKind::NotFound);
-    let audio = RecordedAudio::open(wav, two_channels).map_err(NoMp3::Failed)?;
-    let audio = audio.ok_or_else(missing).map_err(NoMp3::Failed)?;
+/// Removes the MP3 of a recording that was deleted meanwhile: nothing else would.
+fn remove_if_deleted(library: &Library, account: AccountSid, recording: RecordingSid, mp3: &Path) {
+    let found = library.open(account, recording);
+    if found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        let _ = fs::remove_file(mp3);
+    }
+}
+
+fn encode(program: &Path, audio: &RecordedAudio, mp3: &Path) -> Result<(), NoMp3> {
     if !program.exists() {
         return Err(NoMp3::NoProgram);
     }
     let part = mp3.with_extension("mp3.part");
-    let made = run(program, &audio, &part).and_then(|()| fs::rename(&part, mp3));
+    // The recording may be elsewhere, and its account's folder gone.
+    let folder = mp3.parent().map_or(Ok(()), fs::create_dir_all);
+    let made =
+        folder.and_then(|()| run(program, audio, &part)).and_then(|()| fs::rename(&part, mp3));
     if made.is_err() {
         // It may not be there: the disk was full, or the folder is gone.
         let _ = fs::remove_file(&part);
-    }
-    if !wav.exists() {
-        // Deleted meanwhile: nothing else would remove the file.
-        let _ = fs::remove_file(mp3);
     }
     made.map_err(NoMp3::Failed)
 }
@@ -128,35 +140,41 @@ fn run(program: &Path, audio: &RecordedAudio, part: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn recording(folder: &Path) -> PathBuf {
-        let path = folder.join("a.wav");
+    const OF: (AccountSid, RecordingSid) = (AccountSid(1), RecordingSid(7));
+
+    fn recording(root: &Path) -> Library {
+        let path = recorder::path(root, OF.0, OF.1);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
         let mut bytes = recorder::header(1, 320).to_vec();
         bytes.extend_from_slice(&[7; 320]);
         fs::write(&path, bytes).unwrap();
-        path
+        Library::new(root.to_owned(), None)
     }
 
     #[tokio::test]
     async fn a_program_that_is_not_installed_is_named_and_one_that_fails_leaves_no_file() {
         let folder = tempfile::tempdir().unwrap();
-        let (wav, mp3) = (recording(folder.path()), folder.path().join("a.mp3"));
+        let library = recording(folder.path());
         let absent = Mp3::with_program(folder.path().join(PROGRAM));
-        let made = absent.make(wav.clone(), mp3.clone(), false).await;
+        let made = absent.make(&library, OF.0, OF.1, false).await;
         assert!(matches!(made, Err(NoMp3::NoProgram)), "{made:?}");
         let failing = Mp3::with_program("/bin/false".into());
-        let made = failing.make(wav, mp3, false).await;
+        let made = failing.make(&library, OF.0, OF.1, false).await;
         assert!(matches!(made, Err(NoMp3::Failed(_))), "{made:?}");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the recording alone");
+        let of_account = folder.path().join(OF.0.to_string());
+        assert_eq!(fs::read_dir(of_account).unwrap().count(), 1, "the recording alone");
     }
 
     #[tokio::test]
     async fn a_file_that_is_there_is_not_made_again_and_a_missing_recording_fails() {
         let folder = tempfile::tempdir().unwrap();
-        let mp3 = folder.path().join("a.mp3");
+        let library = Library::new(folder.path().to_owned(), None);
         let maker = Mp3::with_program("/bin/false".into());
-        let made = maker.make(folder.path().join("a.wav"), mp3.clone(), false).await;
+        let made = maker.make(&library, OF.0, OF.1, false).await;
         assert!(matches!(made, Err(NoMp3::Failed(_))), "{made:?}");
+        let mp3 = recorder::mp3_path(folder.path(), OF.0, OF.1, false);
+        fs::create_dir_all(mp3.parent().unwrap()).unwrap();
         fs::write(&mp3, b"made before").unwrap();
-        assert!(maker.make(folder.path().join("a.wav"), mp3, false).await.is_ok());
+        assert_eq!(maker.make(&library, OF.0, OF.1, false).await.unwrap(), mp3);
     }
 }
