@@ -51,7 +51,7 @@ const OUTSIDERS: &[(&str, &[&str], &str)] = &[
     ("mio", &["gateway", "shell", "transport"], "event loops belong to shells"),
     (
         "tokio",
-        &["gateway", "audio", "webhook", "speech", "http-server"],
+        &["gateway", "audio", "webhook", "speech", "storage", "http-server"],
         "no async runtime below the shells",
     ),
     (

@@ -1,5 +1,7 @@
 //! `[recordings]`: recordings of calls. Pure.
 
+use std::path::PathBuf;
+
 use super::section::section;
 use super::value::ByteSize;
 
@@ -9,5 +11,19 @@ section! {
     Recordings in "recordings" {
         /// No new recording starts below this much free disk.
         free_disk_min: ByteSize = "\"2 GiB\"",
+        /// Bucket that finished recordings are uploaded to (S3 or compatible); empty = they stay here only.
+        s3_bucket: String = "\"\"",
+        /// URL of the service of the bucket; empty = Amazon's in s3_region.
+        s3_endpoint: String = "\"\"",
+        /// Region of the bucket.
+        s3_region: String = "\"us-east-1\"",
+        /// Folder in the bucket; empty = none.
+        s3_prefix: String = "\"\"",
+        /// ID of the access key that may read, write and delete there.
+        s3_access_key: String = "\"\"",
+        /// File whose first line is the secret of that key.
+        s3_secret_file: PathBuf = "\"\"",
+        /// Keep the file here as well; false = it goes when the bucket has confirmed it.
+        s3_keep_local: bool = "true",
     }
 }

@@ -164,6 +164,7 @@ impl Control {
             }
             Input::Resolved { session, result } => self.on_registrar_resolved(now, session, result),
             Input::RecordingDone { tap, result } => self.on_recording_done(now, tap, result),
+            Input::RecordingUploaded(upload) => self.on_recording_uploaded(now, upload),
             Input::CoreRestarted { core, sentence } => {
                 self.on_core_restarted(now, core, &sentence);
             }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use call::{HttpAnswer, HttpFailure, HttpId, PromptFailure, PromptId};
 use shared::ids::TapId;
-use shared::{AccountSid, CallSid, Code, CoreId, MediaEvent, MediaPort, Prompt, TlsFailure};
+use shared::{
+    AccountSid, CallSid, Code, CoreId, MediaEvent, MediaPort, Prompt, RecordingSid, TlsFailure,
+};
 use sip::{Destination, SessionId};
 use store::{CallCommand, ConferenceCommand, Outcome, QueueCommand, Write};
 
@@ -104,6 +106,8 @@ pub enum Input<'a> {
         /// The file, or why there is none.
         result: Result<RecordingFile, RecordingFailure>,
     },
+    /// An upload was given up, or has succeeded after that.
+    RecordingUploaded(RecordingUpload),
     /// Rows of history were dropped, because more waited for the store than may wait.
     HistoryLost {
         /// Number of rows of each account.
@@ -149,6 +153,17 @@ pub struct ResolveFailure {
     pub status: u16,
     /// What happened, for people.
     pub sentence: String,
+}
+
+/// The end of tries to upload a recording, or a late success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingUpload {
+    /// The account that owns the recording.
+    pub account: AccountSid,
+    /// The recording.
+    pub recording: RecordingSid,
+    /// The contract's code and a sentence; `None`: the bucket has it after all.
+    pub failure: Option<(Code, String)>,
 }
 
 /// A settled recording.

@@ -43,7 +43,9 @@ mod tests;
 pub use control::Control;
 pub use edges::{EdgeListener, Edges, Service};
 pub use effect::{Effect, Observation, RecordingOrder, ResolveTarget};
-pub use input::{ApiRequest, Input, RecordingFailure, RecordingFile, ResolveFailure};
+pub use input::{
+    ApiRequest, Input, RecordingFailure, RecordingFile, RecordingUpload, ResolveFailure,
+};
 pub use media_addresses::MediaAddresses;
 pub use placement::{Place, Placement};
 pub use settings::ControlSettings;

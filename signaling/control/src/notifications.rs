@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shared::{AccountSid, CallSid, Code, NotificationSid, Now, Refusal};
-use store::Change;
+use store::{Change, NotificationLevel, NotificationRecord};
 
 use crate::control::Control;
 use crate::effect::Observation;
@@ -31,6 +31,31 @@ impl Control {
                 self.commit(None, Change::AddNotification(Arc::new(record)));
             }
         }
+    }
+
+    /// Notifies an account of a recording that is not in the bucket.
+    pub(crate) fn alert_of_upload(
+        &mut self,
+        now: Now,
+        account: AccountSid,
+        code: Code,
+        sentence: String,
+    ) {
+        // At the rate of refusals: a bucket that is down refuses every recording.
+        if !self.alerts.take(now.mono, account, code) {
+            return;
+        }
+        let record = NotificationRecord {
+            sid: NotificationSid::mint(now.unix_ms, self.settings.origin, self.random.number()),
+            account,
+            call: None,
+            level: NotificationLevel::Error,
+            error_code: code,
+            message: sentence,
+            exchange: None,
+            created_ms: now.unix_ms,
+        };
+        self.commit(None, Change::AddNotification(Arc::new(record)));
     }
 
     /// Writes the notification of a refusal.

@@ -7,6 +7,8 @@
 //! | `history.journal` | reserved space, for history while the store cannot write | 0600 |
 //! | `key` | 32 bytes in hexadecimal: seals the secrets in the store | 0600 |
 //! | `generation` | the number of starts on this folder, modulo 256 | 0600 |
+//! | `recordings/` | a folder an account with the files of its recordings | 0755 |
+//! | `uploads/` | orders to the bucket of recordings (package `storage`) | 0755 |
 //! | `credentials` | the first account, as shell variables | 0600 |
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -131,6 +133,11 @@ impl DataDir {
     /// The folder of all recordings.
     pub fn recordings_path(&self) -> PathBuf {
         self.path.join("recordings")
+    }
+
+    /// The folder of orders to the bucket of recordings.
+    pub fn uploads_path(&self) -> PathBuf {
+        self.path.join("uploads")
     }
 
     /// The path of the folder.

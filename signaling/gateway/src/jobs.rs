@@ -12,13 +12,16 @@ use std::time::Duration;
 
 use call::webhook::HttpRequest;
 use call::{HttpFailure, PromptFailure, PromptId, PromptSource};
-use control::{Input, RecordingFailure, RecordingFile, RecordingOrder, ResolveTarget};
+use control::{
+    Input, RecordingFailure, RecordingFile, RecordingOrder, RecordingUpload, ResolveTarget,
+};
 use recorder::{OpenRecording, Recorder, RecorderEvent, RecordingOutcome};
 use shared::ids::TapId;
-use shared::{AccountSid, CallSid, Code};
+use shared::{AccountSid, CallSid, Code, RecordingSid};
 use shell::Sender;
 use sip::SessionId;
 use speech::prompts::PromptLoader;
+use storage::{Outbox, UploadReport};
 use store::Secret;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -203,6 +206,19 @@ impl Drop for Job {
     fn drop(&mut self) {
         self.running.fetch_sub(1, Ordering::AcqRel);
     }
+}
+
+/// Orders the upload of a finished recording. Blocks for the disk.
+pub fn order_upload(outbox: &Outbox, account: AccountSid, recording: RecordingSid) {
+    if let Err(error) = outbox.put(account, recording) {
+        tracing::error!(%recording, %error, "the upload of a recording cannot be ordered: it stays here");
+    }
+}
+
+/// The report of the uploader as an input of Control.
+pub fn uploaded(report: UploadReport) -> Message {
+    let UploadReport { account, recording, failure } = report;
+    Message::Input(Input::RecordingUploaded(RecordingUpload { account, recording, failure }))
 }
 
 /// An event of the recorder as an input of Control; `None` where Control need not know.

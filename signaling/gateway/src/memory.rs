@@ -111,6 +111,7 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
         ("REST answers being read", share, limits::REST_ANSWERS_BYTES_MAX as u64),
         ("store queue", limits::STORE_QUEUE_MAX as u64, CHANGE_BYTES),
         ("history on its way to disk", share, limits::HISTORY_WAITING_BYTES_MAX as u64),
+        ("readers of the bucket", storage::READERS_MAX as u64, storage::READER_BYTES),
         ("log lines", limits::LOG_LINES_WAITING_MAX as u64, limits::LOG_LINE_BYTES_MAX as u64),
         ("audio of prompts", share, config.limits.audio.0),
     ]

@@ -14,7 +14,6 @@
 //! of the commit.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Weak};
@@ -26,6 +25,7 @@ use database::Journal;
 use shared::Instant;
 use shared::limits::{STORE_COMMIT_MS_MAX, STORE_QUEUE_MAX};
 use shell::{Clock, Sender};
+use storage::Outbox;
 use store::{Change, Outcome, Place, Retention, StoreError, Writer};
 
 use crate::history::History;
@@ -157,8 +157,8 @@ pub struct StoreParts {
     pub journal: Option<Journal>,
     /// How much history is kept.
     pub retention: Retention,
-    /// Folder of all recordings. The file of a deleted recording is removed after the commit.
-    pub recordings: PathBuf,
+    /// Removes the files of a deleted recording, after the commit.
+    pub outbox: Arc<Outbox>,
     /// Rows of history that wait.
     pub history: Arc<History>,
     /// The counters of this thread.
@@ -178,7 +178,7 @@ pub fn start(parts: StoreParts, answers: Sender<Message>) -> io::Result<(StoreHa
         late: LateHistory::new(parts.journal),
         writer: parts.writer,
         retention: parts.retention,
-        recordings: parts.recordings,
+        outbox: parts.outbox,
         history: parts.history,
         metrics: parts.metrics,
         answers,
@@ -200,7 +200,7 @@ struct StoreThread {
     writer: Box<dyn Writer>,
     late: LateHistory,
     retention: Retention,
-    recordings: PathBuf,
+    outbox: Arc<Outbox>,
     history: Arc<History>,
     metrics: Arc<Metrics>,
     answers: Sender<Message>,
@@ -299,7 +299,7 @@ impl StoreThread {
     /// gone.
     fn remove_file(&self, change: &Change) {
         let Change::DeleteRecording { account, recording, .. } = change else { return };
-        if let Err(error) = recorder::remove(&self.recordings, *account, *recording) {
+        if let Err(error) = self.outbox.remove(*account, *recording) {
             tracing::error!(%recording, %error, "a deleted recording's file is still there");
         }
     }

@@ -58,6 +58,18 @@ pub enum Change {
         /// When it was deleted, in milliseconds since 1970.
         deleted_ms: i64,
     },
+    /// The upload of a finished recording was given up, or has succeeded after that. No precondition: it
+    /// changes nothing of a recording that was deleted meanwhile.
+    NoteUpload {
+        /// The account that owns it.
+        account: AccountSid,
+        /// The SID of the recording.
+        recording: RecordingSid,
+        /// The contract's code for the failure; `None` once it succeeded.
+        error_code: Option<Code>,
+        /// The time of the report, in milliseconds since 1970.
+        updated_ms: i64,
+    },
     /// A notification. No precondition.
     AddNotification(Arc<NotificationRecord>),
     /// An HTTP exchange of a call. No precondition.

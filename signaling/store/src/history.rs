@@ -60,6 +60,7 @@ impl Change {
             | Self::Unmap { .. }
             | Self::DeleteCall { .. }
             | Self::DeleteRecording { .. }
+            | Self::NoteUpload { .. }
             | Self::ChangeBindings(_) => return None,
         };
         Some(RowKey { kind, account, bits })

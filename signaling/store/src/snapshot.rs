@@ -221,6 +221,7 @@ impl Snapshot {
             | Change::PutConference(_)
             | Change::PutRecording(_)
             | Change::DeleteRecording { .. }
+            | Change::NoteUpload { .. }
             | Change::AddNotification(_)
             | Change::AddExchange(_)
             | Change::PutTimeline(_)

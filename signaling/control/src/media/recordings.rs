@@ -12,7 +12,7 @@ use store::{Change, RecordingStatus};
 
 use crate::control::Control;
 use crate::effect::{Effect, RecordingOrder};
-use crate::input::{RecordingFailure, RecordingFile};
+use crate::input::{RecordingFailure, RecordingFile, RecordingUpload};
 use crate::records;
 use crate::state::leg::Recording;
 use crate::state::timeline::Kind;
@@ -141,6 +141,18 @@ impl Control {
         });
         self.tell(sid, CallInput::RecordingDone { recording, outcome });
         self.forget_if_over(sid);
+    }
+
+    /// The row shows the failure of an upload beside its status: the recording itself is whole, and its
+    /// audio can be fetched from here.
+    pub(crate) fn on_recording_uploaded(&mut self, now: Now, upload: RecordingUpload) {
+        let RecordingUpload { account, recording, failure } = upload;
+        let error_code = failure.as_ref().map(|(code, _)| *code);
+        let updated_ms = now.unix_ms;
+        self.commit(None, Change::NoteUpload { account, recording, error_code, updated_ms });
+        if let Some((code, sentence)) = failure {
+            self.alert_of_upload(now, account, code, sentence);
+        }
     }
 
     fn recording_of(&self, tap: TapId) -> Option<(CallSid, RecordingSid)> {

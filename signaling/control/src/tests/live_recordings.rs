@@ -46,6 +46,26 @@ fn a_recording_begins_pauses_resumes_and_stops_and_each_answer_is_written() {
 }
 
 #[test]
+fn an_upload_that_was_given_up_is_noted_and_the_account_is_alerted_once() {
+    let mut rig = rig();
+    let account = ACCOUNT;
+    let upload = |recording, failure: Option<&str>| {
+        let failure = failure.map(|text| (Code::HTTP_CONNECTION_REFUSED, text.to_owned()));
+        let recording = RecordingSid(recording);
+        crate::Input::RecordingUploaded(crate::RecordingUpload { account, recording, failure })
+    };
+    for recording in [1, 2] {
+        rig.tell(upload(recording, Some("RE1 is not in the bucket")));
+    }
+    rig.tell(upload(1, None));
+    let code = Some(Code::HTTP_CONNECTION_REFUSED);
+    let noted = [(1, code), (2, code), (1, None)];
+    assert_eq!(rig.uploads, noted.map(|(sid, code)| (RecordingSid(sid), code)));
+    let alerts: Vec<_> = rig.notifications.iter().map(|row| row.message.as_str()).collect();
+    assert_eq!(alerts, ["RE1 is not in the bucket"], "at the rate of refusals");
+}
+
+#[test]
 fn several_recordings_run_at_once_and_the_current_one_must_be_unique() {
     let mut rig = rig();
     let call = answered(&mut rig, "<Gather timeout=\"60\"/>");

@@ -214,6 +214,7 @@ pub struct Rig {
     pub resolves: Vec<(SessionId, ResolveTarget)>,
     pub records: Vec<CallRecord>,
     pub recordings: Vec<RecordingRecord>,
+    pub uploads: Vec<(shared::RecordingSid, Option<shared::Code>)>,
     pub conferences: Vec<store::ConferenceRecord>,
     pub notifications: Vec<NotificationRecord>,
     pub timelines: Vec<String>,
@@ -257,6 +258,7 @@ impl Rig {
             resolves: Vec::new(),
             records: Vec::new(),
             recordings: Vec::new(),
+            uploads: Vec::new(),
             conferences: Vec::new(),
             notifications: Vec::new(),
             timelines: Vec::new(),
@@ -621,6 +623,9 @@ impl Rig {
         match change {
             Change::PutCall(record) => self.records.push((*record).clone()),
             Change::PutRecording(record) => self.recordings.push((*record).clone()),
+            Change::NoteUpload { recording, error_code, .. } => {
+                self.uploads.push((recording, error_code));
+            }
             Change::PutConference(record) => self.conferences.push((*record).clone()),
             Change::PutTimeline(record) => self.timelines.push(record.json.clone()),
             Change::AddNotification(record) => self.notifications.push((*record).clone()),

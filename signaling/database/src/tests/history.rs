@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::AccountSid;
+use shared::{AccountSid, Code};
 use store::{
     CallStatus, Change, Condition, ConferenceStatus, Conflict, Outcome, RecordingStatus, Retention,
     TimelineRecord,
@@ -71,6 +71,32 @@ fn a_deleted_recording_keeps_its_metadata_out_of_sight<P: Place>() {
     assert_eq!((count(&[kept]), count(&[])), (1, 2));
 }
 
+fn an_upload_that_was_given_up_is_an_error_code_until_it_succeeds<P: Place>() {
+    let mut house = House::<P>::new();
+    let (done, gone) =
+        (recording(1, RecordingStatus::Completed), recording(2, RecordingStatus::Deleted));
+    house.commit(Change::PutRecording(Arc::new(done.clone())));
+    house.commit(Change::PutRecording(Arc::new(gone.clone())));
+    let note = |account, recording, error_code, ms| Change::NoteUpload {
+        account,
+        recording,
+        error_code,
+        updated_ms: T0 + ms,
+    };
+    let failed = Some(Code::HTTP_CONNECTION_REFUSED);
+    for change in [note(MAIN, done.sid, failed, 1), note(MAIN, gone.sid, failed, 1)] {
+        house.commit(change);
+    }
+    house.commit(note(AccountSid(99), done.sid, None, 2));
+    let read = |house: &House<P>, sid| house.reader().recording(MAIN, sid).unwrap().unwrap();
+    let noted = read(&house, done.sid);
+    assert_eq!((noted.error_code, noted.updated_ms), (failed, T0 + 1));
+    assert_eq!(noted.status, RecordingStatus::Completed, "it can be fetched");
+    assert_eq!(read(&house, gone.sid), gone);
+    house.commit(note(MAIN, done.sid, None, 3));
+    assert_eq!(read(&house, done.sid).error_code, None);
+}
+
 fn retention_deletes_old_history_but_no_live_call<P: Place>() {
     let mut house = House::<P>::new();
     let (old, live) = (call(1, CallStatus::Completed, T0), call(2, CallStatus::InProgress, T0));
@@ -111,6 +137,7 @@ fn retention_deletes_old_conferences_but_no_live_one<P: Place>() {
 over_each_driver! {
     an_ended_call_can_be_deleted_with_all_that_belongs_to_it,
     a_deleted_recording_keeps_its_metadata_out_of_sight,
+    an_upload_that_was_given_up_is_an_error_code_until_it_succeeds,
     retention_deletes_old_history_but_no_live_call,
     retention_deletes_old_conferences_but_no_live_one,
 }

@@ -48,6 +48,9 @@ pub enum ServeError {
     /// The folder of recordings cannot be written to.
     #[error("recordings cannot be kept in {1}: {0}. Check the folder's permissions.")]
     Recorder(std::io::Error, PathBuf),
+    /// The bucket of recordings cannot be used.
+    #[error(transparent)]
+    Bucket(#[from] storage::BucketError),
     /// TLS cannot be set up from the settings.
     #[error(transparent)]
     Tls(#[from] transport::tls::TlsError),

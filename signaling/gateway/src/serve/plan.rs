@@ -10,11 +10,13 @@ use database::{Database, Opened};
 use shared::config::{Config, Cores};
 use shared::ids::Origin;
 use shell::Clock;
+use storage::{BucketSettings, Outbox};
 use store::DomainSuffix;
 
 use super::error::{ServeError, database_error};
 use crate::account::{self, AccountVariables, MainAccount};
 use crate::data_dir::DataDir;
+use crate::jobs;
 use crate::memory::{self, MemoryPlan};
 use crate::sealing::KeyFileSealer;
 use crate::settings::Settings;
@@ -29,6 +31,8 @@ pub(super) struct Plan<'s> {
     pub database: Arc<Database>,
     pub opened: Opened,
     pub account: MainAccount,
+    /// Orders for the bucket of recordings.
+    pub outbox: Arc<Outbox>,
 }
 
 impl<'s> Plan<'s> {
@@ -45,6 +49,7 @@ impl<'s> Plan<'s> {
         for sentence in config.warnings(&settings.layers) {
             tracing::warn!("{sentence}");
         }
+        let bucket = BucketSettings::read(&config.recordings)?;
         let data = DataDir::open(&config.node.data_dir)?;
         let origin = Origin { node: config.node.id, generation: data.generation };
         let memory = plan_memory(config)?;
@@ -64,10 +69,11 @@ impl<'s> Plan<'s> {
             origin,
             Clock.unix_ms(),
         )?;
-        recover_recordings(&data, &mut opened);
+        let outbox = Arc::new(Outbox::new(data.uploads_path(), data.recordings_path(), bucket));
+        recover_recordings(&data, &outbox, &mut opened);
         // Merges the log into the main file: a copy of that file alone then holds the accounts.
         opened.writer.checkpoint().map_err(|error| database_error(error, &data))?;
-        Ok(Self { settings, data, origin, memory, database, opened, account })
+        Ok(Self { settings, data, origin, memory, database, opened, account, outbox })
     }
 }
 
@@ -144,10 +150,10 @@ fn put_aside(data: &DataDir, database: &Database) -> Result<(), ServeError> {
 
 /// Repairs files and rows of recordings that a kill interrupted, and removes files of recordings that
 /// were deleted.
-fn recover_recordings(data: &DataDir, opened: &mut Opened) {
+fn recover_recordings(data: &DataDir, outbox: &Outbox, opened: &mut Opened) {
     use store::{Change, RecordingStatus};
     for (account, recording) in std::mem::take(&mut opened.recovered.deleted) {
-        if let Err(error) = recorder::remove(&data.recordings_path(), account, recording) {
+        if let Err(error) = outbox.remove(account, recording) {
             tracing::error!(%recording, %error, "a deleted recording's file is still there");
         }
     }
@@ -167,6 +173,9 @@ fn recover_recordings(data: &DataDir, opened: &mut Opened) {
             let path = recorder::path(&data.recordings_path(), record.account, record.sid);
             recorder::inspect(&path).ok().flatten()
         });
+        if facts.is_some() {
+            jobs::order_upload(outbox, record.account, record.sid);
+        }
         record.updated_ms = unix_ms;
         record.duration_s = Some(facts.map_or(0, |facts| {
             u32::try_from(facts.duration_ms.div_ceil(1_000)).unwrap_or(u32::MAX)

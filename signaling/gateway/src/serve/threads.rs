@@ -17,13 +17,14 @@ use audio::AudioIntake;
 use control::{Control, ControlSettings};
 use database::Database;
 use http_server::{AddressList, ApiCall, HttpServer, Https, Listening, OpenReader, Rest, Scheme};
-use recorder::{Library, Recorder, RecorderSettings};
+use recorder::{Library, Recorder, RecorderEvent, RecorderSettings, RecordingOutcome};
 use shared::config::{Config, SpeechEngine};
 use shared::ids::Origin;
 use shared::{MediaInterface, Sink};
 use shell::{Clock, Sender, Text, random};
 use speech::prompts::PromptLoader;
 use speech::{Program, SpeechError, SpeechService, SpeechSettings};
+use storage::{Bucket, Outbox};
 use store::{Retention, Unwritten};
 use tokio::runtime::Runtime;
 use transport::tls::TlsControl;
@@ -40,7 +41,7 @@ use crate::account::MainAccount;
 use crate::data_dir::DataDir;
 use crate::history::{History, history};
 use crate::inbox::Message;
-use crate::jobs::{Jobs, recorded};
+use crate::jobs::{Jobs, order_upload, recorded, uploaded};
 use crate::media_metrics::{self, CoreView};
 use crate::memory::{MemoryPlan, SPEECH_WORKERS};
 use crate::metrics::Metrics;
@@ -82,6 +83,7 @@ struct Counters {
     interfaces: Arc<InterfaceMeters>,
     hooks: Vec<MediaInterface>,
     webhooks: WebhookClient,
+    bucket: Bucket,
 }
 
 impl Counters {
@@ -92,6 +94,7 @@ impl Counters {
         media_metrics::write(text, &self.cores, &self.interfaces);
         media_metrics::write_hooks(text, &self.hooks);
         self.webhooks.meters().snapshot().write(text);
+        self.bucket.write_metrics(text);
         self.webhooks.intake().memory().figures().write(text);
     }
 }
@@ -105,9 +108,11 @@ impl Listeners<'_> {
         let Listeners { plan, addresses, mut media, messages, .. } = self;
         let (config, data, opened) = (&plan.settings.config, plan.data, plan.opened);
         let runtime = start_runtime()?;
-        let recorder = start_recorder(config, &data, &mut media, messages.clone())?;
+        let outbox = plan.outbox;
+        let recorder = start_recorder(config, &outbox, &data, &mut media, messages.clone())?;
         let jobs = start_jobs(config, &data, &runtime, &addresses, messages.clone(), recorder)?;
         let webhooks = jobs.webhooks.clone();
+        let bucket = start_bucket(&outbox, &webhooks, &runtime, messages.clone());
 
         let mut settings = control_settings(config, plan.origin, &plan.memory, &addresses);
         settings.edges.clone_from(&self.edges);
@@ -127,7 +132,7 @@ impl Listeners<'_> {
             writer: opened.writer,
             journal: opened.journal,
             retention: retention(config),
-            recordings: data.recordings_path(),
+            outbox,
             history: Arc::clone(&history),
             metrics: Arc::clone(&self.metrics),
         };
@@ -172,6 +177,7 @@ impl Listeners<'_> {
             interfaces,
             hooks,
             webhooks,
+            bucket,
         };
         Ok(Threads {
             bound: as_bound(config, &addresses),
@@ -214,7 +220,7 @@ impl Threads {
             ready: Arc::clone(&ready),
             rest: Rest::new(
                 open_reader,
-                Library::new(data.recordings_path(), None),
+                Library::new(data.recordings_path(), counters.bucket.elsewhere()),
                 self.api.clone(),
             ),
             authorities: tls.bundle(),
@@ -304,8 +310,25 @@ fn core_views(media: &Media) -> Vec<CoreView> {
     media.cores.iter().map(view).collect()
 }
 
+/// Starts uploads where a bucket is set.
+fn start_bucket(
+    outbox: &Arc<Outbox>,
+    client: &WebhookClient,
+    runtime: &Runtime,
+    answers: Sender<Message>,
+) -> Bucket {
+    // At most one message a recording and hour: where the inbox is full, the log has the sentence.
+    let on_report = Arc::new(move |report| {
+        if answers.send(uploaded(report)).is_err() {
+            tracing::error!("a report of the bucket was lost: Control is behind");
+        }
+    });
+    Bucket::start(Arc::clone(outbox), client, runtime.handle(), on_report)
+}
+
 fn start_recorder(
     config: &Config,
+    outbox: &Arc<Outbox>,
     data: &DataDir,
     media: &mut Media,
     answers: Sender<Message>,
@@ -318,7 +341,15 @@ fn start_recorder(
     };
     let rings =
         media.cores.iter_mut().filter_map(|core| core.take_frames(Sink::Recorder)).collect();
+    let outbox = Arc::clone(outbox);
     let on_event = Arc::new(move |event| {
+        if let RecorderEvent::Done(done) = &event
+            && done.outcome == RecordingOutcome::Completed
+        {
+            // Before Control hears of it: an order that a kill cuts off here is made again at the next
+            // start, because the row still runs.
+            order_upload(&outbox, done.account, done.recording);
+        }
         if let Some(message) = recorded(event) {
             answers.send_patiently(message);
         }

@@ -10,6 +10,11 @@ pub fn clients() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/clients"))
 }
 
+/// A program of the Python of the tests.
+pub fn program(name: &str) -> PathBuf {
+    clients().join("python/bin").join(name)
+}
+
 /// Runs Python with `client` set up as the contract says; answers what it prints.
 pub fn python(gateway: &Gateway, body: &str) -> String {
     let script = python_script(gateway, body);

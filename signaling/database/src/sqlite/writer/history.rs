@@ -80,6 +80,22 @@ pub(super) fn delete_recording(
     }
 }
 
+pub(super) fn note_upload(
+    transaction: &Transaction<'_>,
+    account: Bits,
+    recording: Bits,
+    error_code: Option<u32>,
+    updated_ms: i64,
+) -> Written {
+    transaction
+        .prepare_cached(
+            "UPDATE recordings SET error_code = ?3, updated_ms = ?4
+             WHERE sid = ?1 AND account = ?2 AND status = 'completed'",
+        )?
+        .execute(params![recording, account, error_code, updated_ms])?;
+    Ok(())
+}
+
 pub(super) fn add_exchange(transaction: &Transaction<'_>, row: &HttpExchange) -> Written {
     // In one column: a table of parameters would have many rows for each exchange, and no list filters by
     // one.

@@ -19,7 +19,7 @@ use store::{Change, Conflict, Outcome, ResourceKind, Retained, Retention, Sealer
 use super::error::cannot_write;
 use super::retention::retain;
 use super::sql::Bits;
-use history::{add_exchange, delete_call, delete_recording, put, put_timeline};
+use history::{add_exchange, delete_call, delete_recording, note_upload, put, put_timeline};
 use resources::{delete, insert, map, unmap, update};
 
 /// The connection for writes. Lives on the store thread.
@@ -166,6 +166,13 @@ fn write(transaction: &Transaction<'_>, sealer: &dyn Sealer, change: &Change) ->
             call.map(|call| Bits(call.0)),
             Bits(recording.0),
             *deleted_ms,
+        ),
+        Change::NoteUpload { account, recording, error_code, updated_ms } => note_upload(
+            transaction,
+            Bits(account.0),
+            Bits(recording.0),
+            error_code.map(shared::Code::number),
+            *updated_ms,
         ),
         Change::AddNotification(row) => put(transaction, &**row),
         Change::AddExchange(row) => add_exchange(transaction, row),
