@@ -5,7 +5,9 @@ use store::Reply;
 
 use crate::described;
 use crate::rendering::{Rendering, Shape};
-use crate::resources::{calls, conferences, mappings, members, participants, recordings, timeline};
+use crate::resources::{
+    calls, conferences, mappings, members, participants, recordings, timeline, validation,
+};
 
 pub(crate) fn json(rendering: &Rendering, reply: &Reply) -> Value {
     let Rendering { frame, shape, .. } = rendering;
@@ -32,6 +34,7 @@ pub(crate) fn json(rendering: &Rendering, reply: &Reply) -> Value {
         // Without a text the call ended while the command waited: an empty timeline, and the store has it
         // next time.
         (Reply::Timeline(text), _) => timeline::json(text.as_deref().unwrap_or("{}")),
+        (Reply::Validation(placed), _) => validation::json(placed),
         (Reply::Legs(text), _) => serde_json::from_str(text).unwrap_or_default(),
         (Reply::Deleted, _) => Value::Null,
         (Reply::Participants(_) | Reply::Members(_) | Reply::Queues(_), shape) => {

@@ -16,7 +16,7 @@ use crate::lookup::sid;
 use crate::request::{Method, Request, segments, split_suffix};
 use crate::resources::{
     alerts, billing, calls, conferences, events, mappings, members, notifications, participants,
-    recordings, registrations, timeline,
+    recordings, registrations, timeline, validation,
 };
 use crate::response::{Frame, not_built};
 
@@ -127,7 +127,7 @@ fn below_account(context: &Context<'_>, path: &[&str]) -> Answered {
         ["Notifications"] => notifications::collection(context, None),
         ["Notifications", sid] => notifications::instance(context, None, sid),
         ["Balance"] => billing::balance(context),
-        ["OutgoingCallerIds"] => Err(not_built("Validation of OutgoingCallerIds")),
+        ["OutgoingCallerIds"] => validation::request(context),
         ["Usage", rest @ ..] => billing::usage(context, rest),
         // By name: a plain 404 would send the customer looking for a mistake in the path.
         [name, ..] if NOT_BUILT.contains(name) => Err(not_built(name)),

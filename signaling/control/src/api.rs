@@ -36,6 +36,9 @@ impl Control {
         match request {
             ApiRequest::Write { account, write } => self.on_write(now, token, account, *write),
             ApiRequest::Call(CallCommand::Create(create)) => self.create_call(now, token, *create),
+            ApiRequest::Call(CallCommand::Validate(asked)) => {
+                self.validate_caller_id(now, token, *asked);
+            }
             ApiRequest::Call(CallCommand::Update(update)) => self.update_call(now, token, *update),
             ApiRequest::Call(CallCommand::ReadTimeline { account, call }) => {
                 // A call of another account gets the answer of a call that is not live, so a SID
@@ -83,12 +86,16 @@ impl Control {
                 }
                 self.commit(Some(Waiting::Write(id)), change);
             }
-            // A queue that `<Enqueue>` names has no client that waits for an answer.
             Submitted::Refused(token, error) => {
-                if !self.on_queue_made(now, token) {
-                    self.reply(token, Err(error));
-                }
+                self.answer_write(now, token, Err(error));
             }
+        }
+    }
+
+    /// Answers a write: the client that asked for it, or the calls for which Control itself did.
+    fn answer_write(&mut self, now: Now, token: ApiToken, reply: Result<Reply, WriteError>) {
+        if !self.on_queue_made(now, token) && !self.on_caller_id_saved(token, &reply) {
+            self.reply(token, reply);
         }
     }
 
@@ -107,6 +114,7 @@ impl Control {
                 }
                 Outcome::Conflict(_) | Outcome::Unavailable => {
                     self.expected_call_over(now, created.0.sid, call::CallStatus::Failed);
+                    self.validations.end(created.0.sid);
                     self.reply(token, Err(WriteError::unavailable()));
                 }
             },
@@ -116,8 +124,12 @@ impl Control {
         }
     }
 
-    /// The answer to the request that placed a call: the call, or the participant that it will be.
+    /// The answer to the request that placed a call: the call, the participant that it will be, or the code that it
+    /// asks for.
     fn created(&self, sid: CallSid, record: &Arc<store::CallRecord>) -> Reply {
+        if let Some(placed) = self.validation_placed(sid) {
+            return placed;
+        }
         let conference = self.conferences.expecting(sid);
         let participant = conference.and_then(|conference| self.participant(conference, sid));
         match participant {
@@ -133,9 +145,7 @@ impl Control {
                 // The write may have deleted a domain. Its phones must not ring when the client
                 // reads the response.
                 self.forget_bindings();
-                if !self.on_queue_made(now, token) {
-                    self.reply(token, *reply);
-                }
+                self.answer_write(now, token, *reply);
             }
             Settled::Again { id, change } => self.commit(Some(Waiting::Write(id)), change),
             Settled::Unknown => {}
@@ -151,6 +161,21 @@ impl Control {
 
     /// Whether a call may be placed by REST, and its set-up.
     pub(crate) fn admit_created(
+        &mut self,
+        now: Now,
+        create: CreateCall,
+    ) -> Result<CallSetup, WriteError> {
+        if let CallTarget::Number(_) = create.to {
+            let caller_id = create.caller_id.as_ref().unwrap_or(&create.from);
+            if let Some(sentence) = self.refused_caller_id(create.account, caller_id, None) {
+                return Err(WriteError::invalid(Code::FROM_NOT_VERIFIED, sentence));
+            }
+        }
+        self.admit_unchecked(now, create)
+    }
+
+    /// As [`Self::admit_created`], whatever number the call shows.
+    pub(crate) fn admit_unchecked(
         &mut self,
         now: Now,
         create: CreateCall,
@@ -205,12 +230,7 @@ impl Control {
         // The number stands twice, as the target that is dialled and as `To`, which later targets
         // of the call do not change.
         let (target, to) = match create.to {
-            CallTarget::Number(number) => {
-                if let Some(sentence) = self.refused_caller_id(create.account, &caller_id, None) {
-                    return Err(WriteError::invalid(Code::FROM_NOT_VERIFIED, sentence));
-                }
-                (Target::Number(number.clone()), number)
-            }
+            CallTarget::Number(number) => (Target::Number(number.clone()), number),
             CallTarget::Application { sid, parameters } => {
                 // An unknown one is an error for the client, not a call that fails.
                 if self.snapshot.callable_application(create.account, sid).is_none() {
@@ -253,6 +273,7 @@ impl Control {
                 ring_s: create.timeout_s,
                 detection: create.detection.map(detection),
                 send_digits: create.send_digits,
+                delay_s: 0,
             }),
             document: document(create.twiml),
             fallback: create.fallback.map(webhook),

@@ -23,7 +23,11 @@ use crate::state::timeline::Kind;
 impl Control {
     pub(crate) fn on_call_effect(&mut self, now: Now, sid: CallSid, effect: CallEffect) {
         match effect {
-            CallEffect::Http(request) => self.send_request(now, sid, request),
+            CallEffect::Http(request) => {
+                if let Some(request) = self.of_validation(now, sid, request) {
+                    self.send_request(now, sid, request);
+                }
+            }
             CallEffect::Invite(leg) => self.begin_invite(now, sid, *leg),
             CallEffect::Answer => self.answer(now, sid),
             CallEffect::Reject { status } => self.reject(sid, status),

@@ -36,6 +36,7 @@ use crate::state::live_call::LiveCall;
 use crate::state::queues::Queues;
 use crate::state::registrations::Registrations;
 use crate::state::timeline::Kind;
+use crate::state::validations::Validations;
 use crate::tokens::ApiToken;
 
 /// Most calls that [`Control::assert_consistent`] goes through.
@@ -59,6 +60,7 @@ pub struct Control {
     pub(crate) links: Links,
     pub(crate) conferences: Conferences,
     pub(crate) queues: Queues,
+    pub(crate) validations: Validations,
     pub(crate) placement: Placement,
     /// REST writes under way.
     pub(crate) writes: Writes<ApiToken>,
@@ -109,6 +111,7 @@ impl Control {
             links: Links::default(),
             conferences: Conferences::default(),
             queues: Queues::default(),
+            validations: Validations::default(),
             placement: Placement::default(),
             writes: Writes::default(),
             commits: Commits::default(),
@@ -387,6 +390,7 @@ impl Control {
             return;
         }
         self.disarm(sid);
+        self.validations.end(sid);
         let Some(entry) = self.calls.remove(&sid) else { return };
         let timeline = store::TimelineRecord {
             call: sid,

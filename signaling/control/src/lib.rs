@@ -36,6 +36,7 @@ mod state;
 mod tokens;
 mod transfers;
 mod trunk_registrations;
+mod validation;
 
 #[cfg(test)]
 mod tests;

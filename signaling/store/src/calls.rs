@@ -181,6 +181,9 @@ impl Filtered for CallRecord {
 pub enum CallCommand {
     /// `POST Calls`: answered with the new record once that is on disk, and dialled only then.
     Create(Box<CreateCall>),
+    /// `POST OutgoingCallerIds`: answered with the code that the party has to press, once the record of the call is on
+    /// disk.
+    Validate(Box<ValidateCallerId>),
     /// `POST Calls/{sid}`: answered with the record, or code 21220 where the call has ended.
     Update(Box<UpdateCall>),
     /// `POST Calls/{sid}/Recordings`: code 21220 unless the call is in progress.
@@ -210,6 +213,34 @@ pub enum CallCommand {
         /// The SID of the call.
         call: CallSid,
     },
+}
+
+/// The parameters of `POST OutgoingCallerIds`, checked for form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidateCallerId {
+    /// E.164 with `+`.
+    pub phone_number: String,
+    /// The name of the row; `None` is the number, formatted.
+    pub friendly_name: Option<String>,
+    /// Seconds until the call is placed.
+    pub delay_s: u32,
+    /// The call, but for its caller and its documents, which Control chooses.
+    pub call: CreateCall,
+}
+
+/// A call that verifies a number, as the API shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Validation {
+    /// The account that asked.
+    pub account: AccountSid,
+    /// The call.
+    pub call: CallSid,
+    /// E.164 with `+`.
+    pub phone_number: String,
+    /// The name that the row will have.
+    pub friendly_name: String,
+    /// The digits that the party has to press.
+    pub code: String,
 }
 
 /// The parameters of `POST Calls`, checked for form.

@@ -12,6 +12,7 @@ use shared::{AccountSid, ApplicationSid, DomainSid, IpAccessControlListSid, Queu
 
 use crate::account::{Account, AccountStatus};
 use crate::application::Application;
+use crate::caller_id::OutgoingCallerId;
 use crate::change::Change;
 use crate::descriptions::Resource;
 use crate::domain::{Domain, DomainAuth, MappedList, Mapping, MappingKind};
@@ -138,6 +139,17 @@ impl Snapshot {
         let ids = &self.tables.outgoing_caller_ids;
         let verified = |number: &str| ids.named(0, account.0, number).is_some();
         owned || verified(digits) || verified(&format!("+{digits}"))
+    }
+
+    /// The verified caller id of an account with this number, in E.164 with `+`.
+    pub fn caller_id(&self, account: AccountSid, number: &str) -> Option<&Arc<OutgoingCallerId>> {
+        self.tables.outgoing_caller_ids.named(0, account.0, number)
+    }
+
+    /// The phone number of an account that it registered first.
+    pub fn first_number(&self, account: AccountSid) -> Option<&str> {
+        let first = self.tables.incoming_phone_numbers.owned_by(account.0).next();
+        first.map(|number| number.phone_number.as_str())
     }
 
     /// Whether an account has any phone number or verified caller id.

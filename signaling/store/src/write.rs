@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use shared::{AccountSid, BindingSid, CallSid, Code, DomainSid, RecordingSid};
 
-use crate::calls::CallRecord;
+use crate::calls::{CallRecord, Validation};
 use crate::conference_commands::Participant;
 use crate::conferences::ConferenceRecord;
 use crate::descriptions::Resource;
@@ -146,6 +146,8 @@ pub enum Reply {
     Mapping(MappingView),
     /// The call as it is now.
     Call(Arc<CallRecord>),
+    /// The call that verifies a number, with its code.
+    Validation(Box<Validation>),
     /// The recording as it is now.
     Recording(Arc<RecordingRecord>),
     /// The conference as it is now.

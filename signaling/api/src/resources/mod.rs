@@ -14,3 +14,4 @@ pub(crate) mod participants;
 pub(crate) mod recordings;
 pub(crate) mod registrations;
 pub(crate) mod timeline;
+pub(crate) mod validation;

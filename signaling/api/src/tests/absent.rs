@@ -49,7 +49,4 @@ fn what_is_never_billed_is_an_empty_list_or_a_zero() {
     assert_eq!(house.get(&account_path("/Balance.json")).body, balance);
     assert_eq!(house.get(&account_path("/Usage/Records/Hourly.json")).status, 404);
     assert_eq!(house.post(&account_path("/Usage/Triggers.json"), "").status, 405);
-    let answer = house.post(&account_path("/OutgoingCallerIds.json"), "PhoneNumber=%2B1");
-    assert_eq!((answer.status, answer.code()), (404, 20404));
-    assert!(answer.body["message"].as_str().unwrap().contains("not built"), "{answer:?}");
 }

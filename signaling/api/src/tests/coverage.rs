@@ -391,6 +391,9 @@ fn form_of(place: &str) -> Vec<(&'static str, String)> {
         "POST ./Calls/{CallSid}/Recordings.json" => {
             &[("RecordingStatusCallback", "https://app.example/r")]
         }
+        "POST ./OutgoingCallerIds.json" => {
+            &[("PhoneNumber", "+15005550009"), ("StatusCallback", "https://app.example/s")]
+        }
         "POST ./Conferences/{Sid}.json" => &[("AnnounceUrl", "https://app.example/a")],
         "POST ./Conferences/{ConferenceSid}/Participants.json" => &[
             ("To", "sip:bob@pbx.example"),

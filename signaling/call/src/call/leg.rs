@@ -1,6 +1,6 @@
 //! The SIP side of a call: ringing, answer, refusal, end. Sans-IO.
 //!
-//! `New → Ringing | Inviting → Up → Over` ([`Leg`]). The leg decides what the status may be; verbs only ask
+//! `New → Ringing | (Delayed →) Inviting → Up → Over` ([`Leg`]). The leg decides what the status may be; verbs only ask
 //! to answer or to end. [`Call::end`] runs once a call, in a fixed order: it stops requests and recordings,
 //! sends the SIP message, changes the status, lets the activity send its last requests, and concludes.
 
@@ -33,27 +33,37 @@ impl Call {
         for finding in mem::take(&mut self.setup.warnings) {
             self.notify(finding, None);
         }
-        match self.setup.leg.clone() {
+        match self.setup.leg.as_ref().map(|leg| leg.delay_s) {
             None => self.start_inbound(now),
-            Some(leg) => match leg.target {
-                // Passes through `initiated` as every outgoing call does, so that its callbacks are
-                // complete.
-                Target::Impossible { code, status, sentence, .. } => {
-                    self.set_status(now, CallStatus::Initiated);
-                    self.progress_event(now, ProgressEvent::Initiated);
-                    self.leg_failed(now, Some(code), status, sentence);
-                }
-                Target::Sip(_) | Target::Number(_) | Target::Application(_) => {
-                    // The setting lengthens every ring time; 0 by default (twiml.md 2.6, rule 5).
-                    let ring_s = leg.ring_s.saturating_add(self.setup.settings.ring_extra_s);
-                    let until = now.mono + Duration::from_secs(u64::from(ring_s));
-                    self.leg = Leg::Inviting { until };
-                    self.activity = Activity::Ringing;
-                    self.set_status(now, CallStatus::Initiated);
-                    self.effect(CallEffect::Invite(Box::new(leg)));
-                    self.progress_event(now, ProgressEvent::Initiated);
-                }
-            },
+            Some(0) => self.ring(now),
+            Some(delay_s) => {
+                let until = now.mono + Duration::from_secs(u64::from(delay_s));
+                self.leg = Leg::Delayed { until };
+            }
+        }
+    }
+
+    /// Calls the party of an outgoing call.
+    pub(super) fn ring(&mut self, now: Now) {
+        let Some(leg) = self.setup.leg.clone() else { return };
+        match leg.target {
+            // Passes through `initiated` as every outgoing call does, so that its callbacks are
+            // complete.
+            Target::Impossible { code, status, sentence, .. } => {
+                self.set_status(now, CallStatus::Initiated);
+                self.progress_event(now, ProgressEvent::Initiated);
+                self.leg_failed(now, Some(code), status, sentence);
+            }
+            Target::Sip(_) | Target::Number(_) | Target::Application(_) => {
+                // The setting lengthens every ring time; 0 by default (twiml.md 2.6, rule 5).
+                let ring_s = leg.ring_s.saturating_add(self.setup.settings.ring_extra_s);
+                let until = now.mono + Duration::from_secs(u64::from(ring_s));
+                self.leg = Leg::Inviting { until };
+                self.activity = Activity::Ringing;
+                self.set_status(now, CallStatus::Initiated);
+                self.effect(CallEffect::Invite(Box::new(leg)));
+                self.progress_event(now, ProgressEvent::Initiated);
+            }
         }
     }
 
@@ -169,7 +179,7 @@ impl Call {
         status: Option<u16>,
         sentence: String,
     ) {
-        if !matches!(self.leg, Leg::New | Leg::Inviting { .. }) {
+        if !matches!(self.leg, Leg::New | Leg::Delayed { .. } | Leg::Inviting { .. }) {
             return;
         }
         self.facts.sip_status = status;
@@ -265,7 +275,7 @@ impl Call {
     /// Ends the call for REST or the parent: `canceled` before the answer, `completed` after it.
     pub(super) fn complete(&mut self, now: Now) {
         match self.leg {
-            Leg::New => {
+            Leg::New | Leg::Delayed { .. } => {
                 // A call that is cancelled while queued sends no callback at all.
                 self.setup.status_callback = None;
                 // It has never started: without this its record would begin in 1970.

@@ -184,6 +184,7 @@ impl Call {
                 Timer::Activity(_) => {
                     self.on_activity(|activity, call| activity.on_timeout(call, now));
                 }
+                Timer::Delay => self.ring(now),
                 Timer::Ring => self.ring_timeout(now),
                 // Only an answered leg has this timer, so the leg always ends by BYE.
                 Timer::TimeLimit => self.end(now, CallStatus::Completed, Ending::Bye),
@@ -210,6 +211,7 @@ impl Call {
         }
         let ring = match self.leg {
             Leg::Inviting { until } => Some((until, Timer::Ring)),
+            Leg::Delayed { until } => Some((until, Timer::Delay)),
             Leg::New | Leg::Ringing | Leg::Up | Leg::Over => None,
         };
         // The activity is first: `<Gather>` sends its digits before a limit of the same instant

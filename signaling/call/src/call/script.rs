@@ -105,7 +105,7 @@ impl Call {
     /// REST replaces the document, in any state of the call.
     pub(super) fn redirect(&mut self, now: Now, document: DocumentSource) {
         match self.leg {
-            Leg::New | Leg::Inviting { .. } => {
+            Leg::New | Leg::Delayed { .. } | Leg::Inviting { .. } => {
                 // Before the answer no document runs: this one becomes the first.
                 self.setup.document = document;
                 // The parent must not bridge a call that runs a document of its own.
@@ -304,7 +304,9 @@ impl Call {
                 self.end(now, CallStatus::NoAnswer, Ending::Reject(status));
             }
             // There is no INVITE left to refuse.
-            (Leg::New | Leg::Inviting { .. } | Leg::Up | Leg::Over, _) => self.hang_up(now),
+            (Leg::New | Leg::Delayed { .. } | Leg::Inviting { .. } | Leg::Up | Leg::Over, _) => {
+                self.hang_up(now)
+            }
         }
     }
 
@@ -343,7 +345,7 @@ impl Call {
                 self.answer(now);
                 self.end(now, CallStatus::Completed, Ending::Bye);
             }
-            (Leg::New | Leg::Inviting { .. } | Leg::Up, _) => {
+            (Leg::New | Leg::Delayed { .. } | Leg::Inviting { .. } | Leg::Up, _) => {
                 self.end(now, CallStatus::Completed, Ending::Bye);
             }
         }

@@ -11,6 +11,8 @@ use crate::input::AnswerFacts;
 pub(super) enum Leg {
     /// [`crate::CallInput::Started`] has not come yet.
     New,
+    /// Outbound and queued: it rings at `until` (`CallDelay`).
+    Delayed { until: Instant },
     /// Inbound and unanswered.
     Ringing,
     /// Outbound and unanswered; at `until` the call cancels its INVITE.

@@ -5,6 +5,8 @@
 pub(super) enum Timer {
     /// The activity's own deadline, under the name that the log shows.
     Activity(&'static str),
+    /// The delay of a queued call is over: it rings.
+    Delay,
     /// Our INVITE has been out for the whole ring time: it is cancelled.
     Ring,
     /// The answered call has lasted as long as it may: it is hung up.
@@ -18,6 +20,7 @@ impl Timer {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Activity(name) => name,
+            Self::Delay => "call delay",
             Self::Ring => "call ring time",
             Self::TimeLimit => "call time limit",
             Self::Linger => "call linger",

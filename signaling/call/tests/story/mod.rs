@@ -76,6 +76,7 @@ pub fn outbound() -> CallSetup {
         sip: None,
         link: None,
         leg: Some(OutboundLeg {
+            delay_s: 0,
             target: Target::Sip(sip_target("sip:bob@h.example").unwrap()),
             caller_id: "+15550001".to_owned(),
             ring_s: 60,

@@ -17,3 +17,4 @@ pub(crate) mod queues;
 pub(crate) mod registrations;
 pub(crate) mod session;
 pub(crate) mod timeline;
+pub(crate) mod validations;

@@ -20,3 +20,4 @@ mod secure;
 mod take_over;
 mod trunks;
 mod truth;
+mod validation;

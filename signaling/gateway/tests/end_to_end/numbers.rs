@@ -2,7 +2,7 @@
 
 use crate::application::{Answer, Application};
 use crate::gateway::{Gateway, binary};
-use crate::rtp::Party;
+use crate::rtp::{Party, Stream};
 use crate::sdk;
 use crate::sipp::{self, Sipp};
 
@@ -134,4 +134,60 @@ fn caller_id(gateway: &Gateway, words: &[&str]) -> std::process::Output {
     let mut command = std::process::Command::new(binary());
     command.arg("caller-id").args(words).args(["--set", &listen, "--data"]).arg(data);
     command.current_dir(gateway.folder.path()).output().expect("it runs")
+}
+
+#[test]
+fn a_call_verifies_a_caller_id_by_the_digits_that_its_party_presses() {
+    let carrier_port = sipp::free_port();
+    let gateway = Gateway::start(&format!(
+        "[[trunk]]\nname = \"carrier\"\ntargets = [\"sip:127.0.0.1:{carrier_port}\"]\n"
+    ));
+    let application = Application::start(|_| Answer::status(204));
+    let bob = Party::new();
+    let callee = Sipp::new(&sipp::callee("", "0 101"))
+        .key("media", &bob.port().to_string())
+        .with(&format!("-p {carrier_port} -m 1"))
+        .spawn();
+    let printed = sdk::python(
+        &gateway,
+        &format!(
+            "asked = client.validation_requests.create(phone_number='+15550123', friendly_name='Desk',\n\
+             \x20   call_delay=1, status_callback='{}')\n\
+             print(asked.validation_code, asked.call_sid, asked.phone_number, asked.friendly_name)\n",
+            application.url("/verified"),
+        ),
+    );
+    let words: Vec<&str> = printed.split_whitespace().collect();
+    let [code, call, "+15550123", "Desk"] = words[..] else { panic!("{printed}") };
+    // The prompt is speech; a key ends it.
+    bob.receive_until(20, |packet| packet.payload_type == 0);
+    let (_, media) = bob.receive().expect("more of the prompt");
+    let mut keys = Stream::new(0xB0B);
+    for digit in code.bytes() {
+        keys.press(&bob, media, 101, digit - b'0');
+    }
+    let told = application.wait_for_path("/verified");
+    assert_eq!(told.parameter("VerificationStatus"), Some("success"), "{told:?}");
+    assert_eq!(told.parameter("CallSid"), Some(call));
+    assert_eq!(told.parameter("CallStatus"), Some("completed"));
+    callee.finish().expect_success();
+    let listed = sdk::python(
+        &gateway,
+        "for row in client.outgoing_caller_ids.list(): print(row.sid, row.phone_number, row.friendly_name)\n",
+    );
+    let row = told.parameter("OutgoingCallerIdSid").expect("a SID");
+    assert_eq!(listed.trim(), format!("{row} +15550123 Desk"));
+
+    // Nobody answers there now.
+    let printed = sdk::python(
+        &gateway,
+        &format!(
+            "print(client.validation_requests.create(phone_number='+15550124', status_callback='{}').call_sid)\n",
+            application.url("/failed"),
+        ),
+    );
+    let told = application.wait_for_path("/failed");
+    assert_eq!(told.parameter("CallSid"), Some(printed.trim()));
+    assert_eq!(told.parameter("VerificationStatus"), Some("failed"));
+    assert_eq!(told.parameter("OutgoingCallerIdSid"), None);
 }

@@ -6,6 +6,7 @@ mod not_built;
 mod participant;
 mod party;
 mod recording;
+mod validation;
 
 use shared::limits::{CALL_S, RING_S, TWIML_INLINE_CHARACTERS_MAX};
 use shared::{AccountSid, CallSid, Code};
@@ -21,6 +22,7 @@ pub(crate) use participant::{change_participant, create_participant, muted};
 use party::{caller, caller_id, target};
 use recording::record;
 pub(crate) use recording::{recording_action, start_recording};
+pub(crate) use validation::validate;
 
 /// Ring time where the request names none, seconds.
 const TIMEOUT_S: u32 = 60;
