@@ -101,6 +101,8 @@ sids! {
     CallSid = "CA";
     /// A recording.
     RecordingSid = "RE";
+    /// A media stream of a call.
+    StreamSid = "MZ";
     /// A conference.
     ConferenceSid = "CF";
     /// A queue.

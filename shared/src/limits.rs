@@ -199,6 +199,13 @@ pub const FEED_FRAMES_MAX: usize = 10;
 /// Slots of the ring of feeds down to a core: four items of every feed. Past it the writer waits.
 pub const FEED_SLOTS: usize = FEEDS_PER_CORE_MAX * 4;
 
+/// Audio of one stream that waits for the party: 10 minutes (streams.md 5). Past it: dropped, 31931.
+pub const STREAM_PLAYOUT_BYTES_MAX: usize = 600 * 8_000;
+/// Marks of one stream that wait. Past it: dropped, 31931.
+pub const STREAM_MARKS_MAX: usize = 4_096;
+/// Tracks of one call that leave by one-way streams, together (streams.md 1). Past it: the stream fails.
+pub const STREAM_TRACKS_A_CALL_MAX: usize = 4;
+
 /// Members of rooms on one core, and rooms there: at most, and by default (`media.room_members_max`). Past it: the
 /// core refuses the join.
 pub const ROOM_MEMBERS_PER_CORE_MAX: usize = LEGS_PER_CORE_MAX;

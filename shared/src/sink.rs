@@ -90,6 +90,9 @@ pub struct TapFrame {
     pub inbound: Option<[u8; FRAME_SAMPLES]>,
     /// Sent to the party; `None` when the track is not tapped.
     pub outbound: Option<[u8; FRAME_SAMPLES]>,
+    /// Frames of the leg's feed that the core needs no more, since the feed began and modulo 2^32: played, cleared,
+    /// or dropped because too many waited. The writer of a feed paces itself by it. 0 without a feed.
+    pub feed_passed: u32,
     /// Whether the tap ends with this frame, which then carries no audio.
     pub last: bool,
 }

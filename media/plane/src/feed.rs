@@ -35,6 +35,8 @@ pub(crate) struct FeedBuffer {
     /// The highest mark that was reached, and the highest that was reported.
     reached: u32,
     reported: u32,
+    /// Frames that left the buffer or found it full, wrapping.
+    passed: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,12 +76,14 @@ impl FeedBuffer {
             sent: 0,
             reached: 0,
             reported: 0,
+            passed: 0,
         }
     }
 
     /// Adds 20 ms behind what waits; `false` when the buffer is full.
     pub fn push(&mut self, samples: &[u8; FRAME_SAMPLES]) -> bool {
         if self.len == FEED_FRAMES_MAX {
+            self.passed = self.passed.wrapping_add(1);
             return false;
         }
         self.frames[self.place(self.len)] = Frame { samples: *samples, mark: 0 };
@@ -142,6 +146,11 @@ impl FeedBuffer {
         self.reached
     }
 
+    /// Frames that were played, cleared or dropped since the feed began, modulo 2^32.
+    pub fn passed(&self) -> u32 {
+        self.passed
+    }
+
     /// Frames that wait.
     #[cfg(test)]
     pub fn len(&self) -> usize {
@@ -185,6 +194,7 @@ impl FeedBuffer {
         self.head = self.place(1);
         self.len -= 1;
         self.sent = 0;
+        self.passed = self.passed.wrapping_add(1);
     }
 
     /// Place in the ring of the frame that has `ahead` frames before it.

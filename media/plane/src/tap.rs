@@ -1,9 +1,10 @@
 //! Taps: audio from and to a party, cut into 20 ms frames for a sink. Sans-IO.
 //!
-//! A tap runs 80 ms behind the call, so that packets which overtook each other are in order again.
-//! Lost packets are silence. When a tap ends, the frames still behind leave at once: a recording is as
-//! long as the tap was up, less the pauses that are skipped. States: `Free` → up → `Ending` (all audio is out, the last
-//! frame waits for room in the sink's ring) → `Free`.
+//! A recording runs 80 ms behind the call, so that packets which overtook each other are in order again. A stream
+//! waits for nothing that is there: at each beat it gives every whole frame of the time that has passed, and only a
+//! hole holds it up, for 40 ms at most. Lost packets are silence. When a tap ends, the frames still behind leave at
+//! once: a recording is as long as the tap was up, less the pauses that are skipped. States: `Free` → up → `Ending`
+//! (all audio is out, the last frame waits for room in the sink's ring) → `Free`.
 
 use shared::limits::RECORDING_S_MAX;
 use shared::media::{TapEnd, TapLimits, TapPause, TapTracks};
@@ -123,12 +124,13 @@ impl Tap {
         if !self.takes_audio() {
             return;
         }
+        let lead = self.lead_max();
         self.comfort_noise = false;
         let is_silent = g711::mean_magnitude(self.codec, samples) < SILENCE_MAGNITUDE;
         let silent = self.silent_samples.saturating_add(samples.len() as u32);
         self.silent_samples = if is_silent { silent } else { 0 };
         if self.tracks != TapTracks::Outbound {
-            self.inbound.write(self.now_position(), epoch, timestamp, samples);
+            self.inbound.write(self.now_position(), lead, epoch, timestamp, samples);
         }
     }
 
@@ -140,7 +142,7 @@ impl Tap {
     /// Adds audio that was sent to the party.
     pub fn say(&mut self, timestamp: u32, samples: &[u8]) {
         if self.takes_audio() && self.tracks != TapTracks::Inbound {
-            self.outbound.write(self.now_position(), 0, timestamp, samples);
+            self.outbound.write(self.now_position(), self.lead_max(), 0, timestamp, samples);
         }
     }
 
@@ -176,8 +178,14 @@ impl Tap {
         if self.comfort_noise && !self.muted {
             self.silent_samples = self.silent_samples.saturating_add(FRAME_SAMPLES as u32);
         }
-        if self.periods > LAG_PERIODS {
-            self.hand_out(&mut counts, deliver);
+        match self.sink {
+            Sink::Recorder if self.periods > LAG_PERIODS => self.hand_out(&mut counts, deliver),
+            Sink::Recorder => {}
+            Sink::Stream => {
+                while self.frames < self.periods && self.may_hand_out() {
+                    self.hand_out(&mut counts, deliver);
+                }
+            }
         }
         (counts, self.limit_reached())
     }
@@ -215,8 +223,16 @@ impl Tap {
             codec: self.codec,
             inbound: None,
             outbound: None,
+            feed_passed: 0,
             last: true,
         }
+    }
+
+    /// Whether the next frame of a stream is whole, or has been waited for long enough.
+    fn may_hand_out(&self) -> bool {
+        let inbound = self.tracks == TapTracks::Outbound || self.inbound.has_frame();
+        let outbound = self.tracks == TapTracks::Inbound || self.outbound.has_frame();
+        (inbound && outbound) || self.periods - self.frames > HOLD_PERIODS
     }
 
     fn hand_out(&mut self, counts: &mut TapCounts, deliver: &mut impl FnMut(TapFrame) -> bool) {
@@ -228,6 +244,7 @@ impl Tap {
             codec: self.codec,
             inbound: (self.tracks != TapTracks::Outbound).then_some(inbound),
             outbound: (self.tracks != TapTracks::Inbound).then_some(outbound),
+            feed_passed: 0,
             last: false,
         };
         self.frames += 1;
@@ -240,9 +257,14 @@ impl Tap {
 
     fn limit_reached(&self) -> Option<TapEnd> {
         let recorded_ms = self.periods.saturating_mul(PERIOD_MS);
+        let longest_ms = match self.sink {
+            Sink::Recorder => RECORDING_S_MAX * 1_000,
+            // A stream leaves nothing behind that grows.
+            Sink::Stream => u32::MAX,
+        };
         let max_ms = match self.limits.max_ms {
-            0 => RECORDING_S_MAX * 1_000,
-            limit => limit.min(RECORDING_S_MAX * 1_000),
+            0 => longest_ms,
+            limit => limit.min(longest_ms),
         };
         if recorded_ms >= max_ms {
             return Some(TapEnd::MaxLength);
@@ -250,6 +272,16 @@ impl Tap {
         let silent_ms = self.silent_samples / crate::clock::SAMPLES_A_MS;
         (self.limits.silence_ms != 0 && silent_ms >= self.limits.silence_ms)
             .then_some(TapEnd::Silence)
+    }
+
+    /// Samples from the read position that a packet may end at. A stream keeps it short: what a sender with a fast clock
+    /// is ahead would be delay in every frame.
+    fn lead_max(&self) -> usize {
+        let behind = (self.periods - self.frames) as usize * FRAME_SAMPLES;
+        match self.sink {
+            Sink::Recorder => WINDOW_SAMPLES,
+            Sink::Stream => (behind + LEAD_SAMPLES).min(WINDOW_SAMPLES),
+        }
     }
 
     /// Where a packet that arrives now lies, in samples since the tap began.
@@ -262,6 +294,8 @@ impl Tap {
 #[derive(Debug)]
 struct Track {
     samples: Box<[u8; WINDOW_SAMPLES]>,
+    /// One bit for each millisecond of the window that was written and not read.
+    written: [u64; WINDOW_SAMPLES / SAMPLES_A_MS / 64],
     silence: u8,
     read_position: u32,
     /// Position of a timestamp: the difference, and the epoch for which it holds.
@@ -275,6 +309,7 @@ impl Track {
     fn new() -> Self {
         Self {
             samples: Box::new([0xFF; WINDOW_SAMPLES]),
+            written: [0; WINDOW_SAMPLES / SAMPLES_A_MS / 64],
             silence: 0xFF,
             read_position: 0,
             delta: 0,
@@ -286,16 +321,24 @@ impl Track {
     fn reset(&mut self, read_position: u32, codec: Codec) {
         self.silence = codec.silence();
         self.samples.fill(self.silence);
+        self.written.fill(0);
         self.read_position = read_position;
         self.anchored_to = None;
         self.late = 0;
     }
 
-    fn write(&mut self, now_position: u32, epoch: u16, timestamp: u32, samples: &[u8]) {
+    fn write(
+        &mut self,
+        now_position: u32,
+        lead_max: usize,
+        epoch: u16,
+        timestamp: u32,
+        samples: &[u8],
+    ) {
         if self.anchored_to != Some(epoch) {
             self.anchor(now_position, epoch, timestamp);
         }
-        if self.is_ahead(timestamp, samples.len()) {
+        if self.is_ahead(timestamp, samples.len(), lead_max) {
             // The peer's clock is faster than ours, or it skipped time: restart at now.
             self.anchor(now_position, epoch, timestamp);
         }
@@ -318,6 +361,9 @@ impl Track {
             let place = &mut self.samples[(start + index) % WINDOW_SAMPLES];
             *sample = std::mem::replace(place, self.silence);
         }
+        for at in (0..FRAME_SAMPLES).step_by(SAMPLES_A_MS) {
+            self.mark(start + at, false);
+        }
         self.read_position = self.read_position.wrapping_add(FRAME_SAMPLES as u32);
         frame
     }
@@ -334,8 +380,26 @@ impl Track {
         i64::from(position.wrapping_sub(self.read_position) as i32)
     }
 
-    fn is_ahead(&self, timestamp: u32, len: usize) -> bool {
-        self.offset(timestamp) + len as i64 > WINDOW_SAMPLES as i64
+    fn is_ahead(&self, timestamp: u32, len: usize, lead_max: usize) -> bool {
+        self.offset(timestamp) + len as i64 > lead_max.max(len) as i64
+    }
+
+    /// Whether the next 20 ms are all there.
+    fn has_frame(&self) -> bool {
+        let first = self.read_position as usize % WINDOW_SAMPLES / SAMPLES_A_MS;
+        (first..first + FRAME_SAMPLES / SAMPLES_A_MS).all(|ms| {
+            let ms = ms % (WINDOW_SAMPLES / SAMPLES_A_MS);
+            self.written[ms / 64] >> (ms % 64) & 1 == 1
+        })
+    }
+
+    fn mark(&mut self, place: usize, is_written: bool) {
+        let ms = place % WINDOW_SAMPLES / SAMPLES_A_MS;
+        let bit = 1 << (ms % 64);
+        match is_written {
+            true => self.written[ms / 64] |= bit,
+            false => self.written[ms / 64] &= !bit,
+        }
     }
 
     /// Writes what lies inside the window.
@@ -344,7 +408,11 @@ impl Track {
         for (index, sample) in samples.iter().enumerate() {
             let place = offset + index as i64;
             if (0..WINDOW_SAMPLES as i64).contains(&place) {
-                self.samples[(start + place as usize) % WINDOW_SAMPLES] = *sample;
+                let place = start + place as usize;
+                self.samples[place % WINDOW_SAMPLES] = *sample;
+                if place % SAMPLES_A_MS == 0 {
+                    self.mark(place, true);
+                }
             }
         }
     }
@@ -352,10 +420,16 @@ impl Track {
 
 /// 80 ms: twice what two packets that overtook each other are apart.
 const LAG_PERIODS: u32 = 4;
+/// 40 ms: how long a stream waits for a packet that is missing.
+const HOLD_PERIODS: u32 = 2;
+/// 60 ms of a stream ahead of now: one packet of 60 ms, or three of a sender that bursts.
+const LEAD_SAMPLES: usize = 3 * FRAME_SAMPLES;
+const SAMPLES_A_MS: usize = crate::clock::SAMPLES_A_MS as usize;
 const PERIOD_MS: u32 = 20;
 /// 256 ms: the lag and what a sender may run ahead. A power of two, so that positions may wrap.
 const WINDOW_SAMPLES: usize = 2_048;
 const _: () = assert!(WINDOW_SAMPLES.is_power_of_two());
+const _: () = assert!(FRAME_SAMPLES.is_multiple_of(SAMPLES_A_MS));
 const _: () = assert!(WINDOW_SAMPLES > (LAG_PERIODS as usize + 4) * FRAME_SAMPLES);
 /// Consecutive late packets that mean that the peer's clock is slower than ours.
 const LATE_MAX: u8 = 3;
@@ -411,6 +485,77 @@ mod tests {
         let periods: [&[(u32, u8)]; 6] =
             [&[(0, 1)], &[(2, 3)], &[(1, 2)], &[(3, 4)], &[], &[(5, 6)]];
         assert_eq!(inbound(&mut tap, &periods), [1, 2, 3, 4, 0xFF, 6]);
+    }
+
+    /// The first inbound samples that a stream's tap gives in each period.
+    fn streamed(periods: &[&[(u32, u8)]]) -> Vec<Vec<u8>> {
+        let mut tap = Tap::vacant();
+        tap.start(
+            TapId(9),
+            LEG,
+            Sink::Stream,
+            TapTracks::Inbound,
+            TapLimits::default(),
+            Codec::Pcmu,
+        );
+        let mut all = Vec::new();
+        for packets in periods {
+            for (index, value) in *packets {
+                tap.hear(2, index * 160, &[*value; 160]);
+            }
+            let mut audio = Vec::new();
+            tap.period(&mut |frame| {
+                audio.push(frame.inbound.unwrap()[0]);
+                true
+            });
+            all.push(audio);
+        }
+        all
+    }
+
+    #[test]
+    fn a_stream_gives_what_is_in_order_at_the_next_beat() {
+        let given = streamed(&[&[(0, 1)], &[(1, 2)], &[(2, 3)], &[(3, 4)]]);
+        assert_eq!(given, [[1], [2], [3], [4]]);
+    }
+
+    #[test]
+    fn a_stream_waits_for_a_missing_packet_40_ms_and_catches_up() {
+        let late = streamed(&[&[(0, 1)], &[], &[(2, 3), (1, 2)], &[(3, 4)]]);
+        assert_eq!(late, [vec![1], vec![], vec![2, 3], vec![4]]);
+        let lost = streamed(&[&[(0, 1)], &[], &[(2, 3)], &[(3, 4)], &[(4, 5)]]);
+        assert_eq!(lost, [vec![1], vec![], vec![], vec![0xFF, 3, 4], vec![5]]);
+    }
+
+    #[test]
+    fn a_stream_of_a_silent_party_gives_one_frame_a_beat_and_no_delay_stays() {
+        let none: &[(u32, u8)] = &[];
+        let mut periods = vec![none; 10];
+        periods.extend([&[(50, 1)][..], &[(51, 2)], &[(52, 3)], &[(53, 4)]]);
+        let given = streamed(&periods);
+        assert!(given[2..10].iter().all(|frames| *frames == [0xFF]), "{given:?}");
+        assert_eq!(given[10..], [vec![0xFF], vec![0xFF, 1, 2], vec![3], vec![4]]);
+    }
+
+    #[test]
+    fn a_sender_with_a_fast_clock_is_never_more_than_60_ms_ahead_in_a_stream() {
+        let periods: Vec<Vec<(u32, u8)>> = (0..200u32)
+            .map(|period| {
+                let ahead = period / 10;
+                let first = period + ahead;
+                let count = if period % 10 == 9 { 2 } else { 1 };
+                (first..first + count).map(|index| (index, index as u8)).collect()
+            })
+            .collect();
+        let periods: Vec<&[(u32, u8)]> = periods.iter().map(Vec::as_slice).collect();
+        let given = streamed(&periods);
+        for (period, frames) in given.iter().enumerate() {
+            let newest = (period + (period + 1) / 10) as u8;
+            let voices = frames.iter().filter(|frame| **frame != 0xFF);
+            for voice in voices {
+                assert!(newest.wrapping_sub(*voice) <= 3, "{period}: {voice} of {newest}");
+            }
+        }
     }
 
     #[test]

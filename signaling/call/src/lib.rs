@@ -35,6 +35,7 @@ pub mod signature;
 pub mod sip_noun;
 pub mod speech;
 pub mod status;
+pub mod stream;
 pub mod tone;
 pub mod twiml;
 pub mod webhook;

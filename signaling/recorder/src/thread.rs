@@ -590,6 +590,7 @@ mod tests {
             codec: Codec::Pcmu,
             inbound: said.map(track),
             outbound: heard.map(track),
+            feed_passed: 0,
             last: false,
         }
     }

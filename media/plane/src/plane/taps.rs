@@ -1,7 +1,7 @@
 //! The taps of a leg: a list through the core's slab of taps. Sans-IO.
 
 use shared::media::{TapEnd, TapLimits, TapPause, TapTracks};
-use shared::{Codec, LegId, MediaEvent, RoomEvent, Sink, TapId};
+use shared::{Codec, LegId, MediaEvent, RoomEvent, Sink, TapFrame, TapId};
 
 use crate::leg_table::LegParts;
 use crate::output::Output;
@@ -84,12 +84,15 @@ impl Plane {
 
     /// 20 ms of every tap of a leg.
     pub(super) fn beat_taps(&mut self, slot: usize, out: &mut impl Output) {
-        let mut next = self.legs.leg(slot).and_then(|leg| leg.first_tap);
+        let Some(leg) = self.legs.leg(slot) else { return };
+        let mut next = leg.first_tap;
+        let feed_passed = self.feeds.at(leg.feed).map_or(0, |feed| feed.passed());
         while let Some(index) = next {
             let tap = &mut self.taps[usize::from(index)];
             next = tap.next;
             let sink = tap.sink;
-            let (counts, ended) = tap.period(&mut |frame| out.deliver(sink, frame));
+            let (counts, ended) =
+                tap.period(&mut |frame| out.deliver(sink, TapFrame { feed_passed, ..frame }));
             self.count_frames(sink, counts);
             if let Some(cause) = ended {
                 self.end_tap(slot, index, cause, out);

@@ -1,0 +1,11 @@
+//! The protocol of media streams: what a WebSocket to an application says and hears (streams.md). Sans-IO.
+//!
+//! [`StreamSession`] is the machine of one open socket. It takes the frames of a tap, keys and the
+//! application's messages, and acts through a [`StreamPort`]: messages to the application, audio to the
+//! party. `message` writes and reads the JSON, `playout` holds the application's audio until the core has room.
+
+mod message;
+mod playout;
+mod session;
+
+pub use session::{StreamOpening, StreamPort, StreamSession};
