@@ -124,6 +124,11 @@ pub struct FeedWriter {
 }
 
 impl FeedWriter {
+    /// Whether the ring takes another item.
+    pub fn has_room(&self) -> bool {
+        !self.items.is_abandoned() && self.items.slots() > 0
+    }
+
     /// Puts an item on the ring. The core takes it at its next turn, at most 20 ms later while the leg is up.
     /// `false` when the ring is full (four items of every feed are on it) or the core is dead.
     #[must_use]

@@ -22,6 +22,7 @@ mod retention;
 mod section;
 mod sip;
 mod speech;
+mod streams;
 mod trunk;
 pub mod value;
 mod webhook;
@@ -42,6 +43,7 @@ pub use retention::Retention;
 pub use section::Setting;
 pub use sip::{AclReject, CallerIds, RejectStatus, Sip};
 pub use speech::{Speech, SpeechEngine};
+pub use streams::Streams;
 pub use trunk::Trunk;
 pub use value::{ByteSize, PublicAddress};
 pub use webhook::Webhook;
@@ -96,6 +98,7 @@ config! {
     webhook: Webhook,
     speech: Speech,
     recordings: Recordings,
+    streams: Streams,
     retention: Retention,
     limits: Limits,
     log: Log,
@@ -110,6 +113,7 @@ impl Config {
         self.node.check(&mut checks);
         self.sip.check(&mut checks);
         self.media.check(&mut checks);
+        self.streams.check(&mut checks);
         self.limits.check(&mut checks);
         Edge::check_all(&self.edges, &self.node.edge, &mut checks);
         Trunk::check_all(&self.trunks, &mut checks);

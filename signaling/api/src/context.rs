@@ -204,11 +204,17 @@ impl Context<'_> {
     pub(crate) fn must_read(&self) -> Result<(), WriteError> {
         if self.method == Method::Get { Ok(()) } else { Err(method_not_allowed(READ)) }
     }
+
+    /// Refuses every method but POST.
+    pub(crate) fn must_post(&self) -> Result<(), WriteError> {
+        if self.method == Method::Post { Ok(()) } else { Err(method_not_allowed(WRITE)) }
+    }
 }
 
 /// The methods of a resource as `Allow` names them. HEAD is a GET without a body, and OPTIONS is
 /// answered for every path (CORS).
 pub(crate) const READ: &str = "GET, HEAD, OPTIONS";
+pub(crate) const WRITE: &str = "POST, OPTIONS";
 pub(crate) const READ_OR_WRITE: &str = "GET, HEAD, POST, OPTIONS";
 pub(crate) const READ_OR_DELETE: &str = "GET, HEAD, DELETE, OPTIONS";
 pub(crate) const READ_WRITE_OR_DELETE: &str = "GET, HEAD, POST, DELETE, OPTIONS";

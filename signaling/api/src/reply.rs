@@ -6,7 +6,7 @@ use store::Reply;
 use crate::described;
 use crate::rendering::{Rendering, Shape};
 use crate::resources::{
-    calls, conferences, mappings, members, participants, recordings, timeline, validation,
+    calls, conferences, mappings, members, participants, recordings, streams, timeline, validation,
 };
 
 pub(crate) fn json(rendering: &Rendering, reply: &Reply) -> Value {
@@ -21,6 +21,7 @@ pub(crate) fn json(rendering: &Rendering, reply: &Reply) -> Value {
             recordings::json_of_conference(row, &frame.base)
         }
         (Reply::Recording(row), _) => recordings::json_of_call(row, &frame.base),
+        (Reply::Stream(row), _) => streams::json(row),
         (Reply::Conference(row), _) => conferences::json(row),
         (Reply::Participant(row), _) => participants::json(row),
         (Reply::Participants(rows), Shape::Participants(list)) => {

@@ -16,7 +16,7 @@ use crate::lookup::sid;
 use crate::request::{Method, Request, segments, split_suffix};
 use crate::resources::{
     alerts, billing, calls, conferences, events, mappings, members, notifications, participants,
-    recordings, registrations, timeline, validation,
+    recordings, registrations, streams, timeline, validation,
 };
 use crate::response::{Frame, not_built};
 
@@ -210,9 +210,10 @@ fn below_call(context: &Context<'_>, call: &str, path: &[&str]) -> Answered {
         }
         ["Events"] => events::collection(context, sid),
         ["Timeline"] => timeline::fetch(context, sid),
+        ["Streams"] => streams::collection(context, sid),
+        ["Streams", name] => streams::instance(context, sid, name),
         [
-            name @ ("Streams"
-            | "Siprec"
+            name @ ("Siprec"
             | "Transcriptions"
             | "Payments"
             | "UserDefinedMessages"

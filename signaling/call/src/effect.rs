@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use shared::media::TapPause;
-use shared::{AnsweredBy, CallSid, Code, Detection, PlayId, Prompt, RecordingSid, Refusal};
+use shared::{
+    AnsweredBy, CallSid, Code, Detection, PlayId, Prompt, RecordingSid, Refusal, StreamSid,
+};
 
 use crate::conference;
 use crate::finding::Severity;
@@ -12,6 +14,7 @@ use crate::input::{ChildEvent, ParentCommand, PromptFailure, Transfer};
 use crate::setup::{CallSetup, OutboundLeg, RecordingTrack};
 use crate::speech::Speech;
 use crate::status::CallStatus;
+use crate::stream::{StreamOpening, StreamUrl};
 use crate::tone::Tone;
 use crate::webhook::HttpRequest;
 
@@ -86,6 +89,20 @@ pub enum CallEffect {
     StopRecording {
         /// A recording of [`CallEffect::StartRecording`].
         recording: RecordingSid,
+    },
+    /// Open a stream. [`crate::CallInput::Stream`] answers it, with one end.
+    OpenStream(Box<StreamPlan>),
+    /// Say good-bye and close a stream.
+    CloseStream {
+        /// A stream of [`CallEffect::OpenStream`].
+        stream: StreamSid,
+    },
+    /// The party pressed a key: tell the application of a two-way stream.
+    StreamDigit {
+        /// A stream of [`CallEffect::OpenStream`].
+        stream: StreamSid,
+        /// `0-9 A-D * #`.
+        digit: u8,
     },
     /// Make these calls, children of this one, and start them at once, in this order.
     Dial {
@@ -247,6 +264,17 @@ pub struct RecordingPlan {
     pub max_ms: u32,
     /// Whether silence is cut from its start and its end.
     pub trim: bool,
+}
+
+/// A stream to open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamPlan {
+    /// The facts that the application is told.
+    pub opening: StreamOpening,
+    /// Its name in the call; `None`: its SID is its name.
+    pub name: Option<String>,
+    /// The server.
+    pub url: StreamUrl,
 }
 
 /// Who asked for a recording: the `RecordingSource` parameter.

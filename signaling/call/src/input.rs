@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use shared::media::TapPause;
-use shared::{AnsweredBy, CallSid, Code, Header, Instant, PlayId, Prompt, RecordingSid};
+use shared::{AnsweredBy, CallSid, Code, Header, Instant, PlayId, Prompt, RecordingSid, StreamSid};
 
 use crate::conference::ConferenceInput;
 use crate::ids::{HttpId, PromptId};
 use crate::queue::QueueInput;
-use crate::setup::{RecordSettings, StatusCallback, Webhook};
+use crate::setup::{RecordSettings, StatusCallback, StreamSettings, Webhook};
 use crate::status::CallStatus;
 
 /// Into a [`crate::Call`].
@@ -136,6 +136,13 @@ pub enum CallInput {
     Conference(ConferenceInput),
     /// News of the queue that the call waits in or serves.
     Queue(QueueInput),
+    /// An event of a stream of [`crate::CallEffect::OpenStream`].
+    Stream {
+        /// The stream.
+        stream: StreamSid,
+        /// What happened to it.
+        event: StreamEvent,
+    },
     /// What answered ([`crate::CallEffect::Detect`]).
     Detected {
         /// The result.
@@ -323,6 +330,51 @@ impl RecordingOutcome {
     }
 }
 
+/// An event of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamEvent {
+    /// The handshake succeeded, and `start` was written.
+    Opened,
+    /// Something is wrong that does not end the stream.
+    Warned {
+        /// Error code of the API: 31930, 31931, 31950, 31951.
+        code: Code,
+        /// What happened, for the customer.
+        sentence: String,
+    },
+    /// It is over. Nothing follows.
+    Ended(StreamEnd),
+}
+
+/// How a stream ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// By [`crate::CallEffect::CloseStream`], or with the leg.
+    Stopped,
+    /// The application closed it.
+    ClosedByPeer,
+    /// It did not open, or it broke.
+    Failed {
+        /// Error code of the API: 319xx.
+        code: Code,
+        /// What happened, for the customer.
+        sentence: String,
+        /// The answer of a server that refused the handshake.
+        answer: Option<HandshakeAnswer>,
+    },
+}
+
+/// The HTTP answer of a server that refused the handshake of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandshakeAnswer {
+    /// Its status.
+    pub status: u16,
+    /// Its `Content-Type`; empty without one.
+    pub content_type: String,
+    /// The first bytes of its body.
+    pub body: String,
+}
+
 /// From a child to its parent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChildEvent {
@@ -400,10 +452,26 @@ pub enum ApiUpdate {
         /// What happens to it.
         change: RecordingChange,
     },
+    /// Start or stop a one-way stream of the call. The running verb goes on.
+    Stream {
+        /// The stream. REST mints the SID of one that starts.
+        stream: StreamSid,
+        /// What happens to it.
+        change: StreamChange,
+    },
     /// REST ends the call, answered or not (`Status=completed`).
     Complete,
     /// `Status=canceled`: ends the call before its answer; an answered call ignores it.
     Cancel,
+}
+
+/// What REST does to a stream of a live call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamChange {
+    /// It starts. A call that is not up ignores it.
+    Start(Box<StreamSettings>),
+    /// It ends.
+    Stop,
 }
 
 /// What REST does to a recording of a live call.

@@ -41,6 +41,21 @@ pub enum DocumentSource {
     None,
 }
 
+/// A stream to open, with its URLs resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamSettings {
+    /// The server.
+    pub url: crate::stream::StreamUrl,
+    /// Names it for `<Stop>` and callbacks; `None`: its SID does.
+    pub name: Option<String>,
+    /// The audio that the application gets.
+    pub tracks: shared::media::TapTracks,
+    /// Its status callback; `None` sends none.
+    pub callback: Option<Webhook>,
+    /// `<Parameter>`s, by name.
+    pub parameters: Vec<(String, String)>,
+}
+
 /// A call status callback and the events it wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusCallback {
@@ -260,6 +275,8 @@ pub struct CallSettings {
     /// The edges that this node serves, its own included (`shared::edge::canonical`). Any other edge in the
     /// connection overrides of a URL has no effect.
     pub edges: Vec<Box<str>>,
+    /// Whether streams may go to ws:// URLs, without TLS.
+    pub streams_plaintext: bool,
 }
 
 impl Default for CallSettings {
@@ -274,6 +291,7 @@ impl Default for CallSettings {
             own_domains: Vec::new(),
             call_s_max: limits::CALL_S.0,
             edges: Vec::new(),
+            streams_plaintext: false,
         }
     }
 }

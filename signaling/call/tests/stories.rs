@@ -295,7 +295,7 @@ fn an_unbuilt_verb_stops_the_document_when_it_is_reached() {
 
 #[test]
 fn an_unbuilt_side_feature_is_named_and_the_document_goes_on() {
-    let (_, words) = Story::with("<Start><Stream url=\"wss://x\"/></Start><Say>x</Say>");
+    let (_, words) = Story::with("<Start><Transcription/></Start><Say>x</Say>");
     assert_eq!(words, ["a: notify 13750", "a: answer", "a: load say x"]);
 
     let (story, words) = Story::with("<Start><Siprec statusCallback=\"/sr\"/></Start><Pause/>");

@@ -53,6 +53,12 @@ impl Control {
             ApiRequest::Call(CallCommand::StartRecording { account, call, recording }) => {
                 self.start_recording_by_api(now, token, account, call, recording);
             }
+            ApiRequest::Call(CallCommand::StartStream { account, call, stream }) => {
+                self.start_stream_by_api(now, token, account, call, *stream);
+            }
+            ApiRequest::Call(CallCommand::StopStream { account, call, name }) => {
+                self.stop_stream_by_api(now, token, account, call, &name);
+            }
             ApiRequest::Call(CallCommand::UpdateRecording { account, call, recording, action }) => {
                 self.update_recording_by_api(now, token, (account, call), recording, action);
             }

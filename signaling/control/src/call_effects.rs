@@ -57,6 +57,11 @@ impl Control {
                 self.pause_recording(now, sid, recording, pause);
             }
             CallEffect::StopRecording { recording } => self.stop_recording(sid, recording),
+            CallEffect::OpenStream(plan) => self.open_stream(now, sid, plan),
+            CallEffect::CloseStream { stream } => self.close_stream(sid, stream),
+            CallEffect::StreamDigit { stream, digit } => {
+                self.push(Effect::StreamDigit { stream, digit });
+            }
             CallEffect::Dial { children } => {
                 for setup in children {
                     let setup = self.with_caller_id_checked(setup);

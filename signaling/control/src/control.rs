@@ -166,6 +166,7 @@ impl Control {
                 self.on_resolved(now, session, result);
             }
             Input::Resolved { session, result } => self.on_registrar_resolved(now, session, result),
+            Input::Stream { call, stream, event } => self.on_stream(now, call, stream, event),
             Input::RecordingDone { tap, result } => self.on_recording_done(now, tap, result),
             Input::RecordingUploaded(upload) => self.on_recording_uploaded(now, upload),
             Input::CoreRestarted { core, sentence } => {

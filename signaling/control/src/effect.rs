@@ -4,11 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use call::webhook::HttpRequest;
-use call::{PromptId, PromptSource};
-use shared::ids::TapId;
+use call::{PromptId, PromptSource, StreamPlan};
+use shared::ids::{FeedId, TapId};
 use shared::{
-    AccountSid, CallSid, Code, CoreId, Instant, LegQuality, MediaCommand, RecordingSid, Refusal,
-    Transport,
+    AccountSid, CallSid, Code, CoreId, Instant, LegId, LegQuality, MediaCommand, RecordingSid,
+    Refusal, StreamSid, Transport,
 };
 use sip::SessionId;
 use store::{Change, Reply, Secret, WriteError};
@@ -86,6 +86,35 @@ pub enum Effect {
     DiscardRecording {
         /// The tap of the recording.
         tap: TapId,
+    },
+    /// Open the socket of a stream; answered by [`crate::Input::Stream`], in the end by exactly one
+    /// [`call::StreamEvent::Ended`].
+    OpenStream {
+        /// The account's auth token: signs the handshake.
+        auth_token: Secret,
+        /// Server, SIDs, tracks, parameters.
+        plan: Box<StreamPlan>,
+    },
+    /// A stream that is open gets the audio of a tap from now on, and may feed a leg.
+    AttachStream {
+        /// The stream.
+        stream: StreamSid,
+        /// The tap, which is started after this effect.
+        tap: TapId,
+        /// The feed of a two-way stream, which was started before this effect.
+        feed: Option<(LegId, FeedId)>,
+    },
+    /// The party of a two-way stream pressed a key.
+    StreamDigit {
+        /// The stream.
+        stream: StreamSid,
+        /// `0-9 A-D * #`.
+        digit: u8,
+    },
+    /// Say good-bye on a stream and close it.
+    CloseStream {
+        /// The stream.
+        stream: StreamSid,
     },
     /// The call is over: drop what belongs to it, such as the cookies of its application.
     CallGone {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use call::{HttpAnswer, HttpFailure, HttpId, PromptFailure, PromptId};
+use call::{HttpAnswer, HttpFailure, HttpId, PromptFailure, PromptId, StreamEvent};
 use shared::ids::TapId;
 use shared::{
-    AccountSid, CallSid, Code, CoreId, MediaEvent, MediaPort, Prompt, RecordingSid, TlsFailure,
+    AccountSid, CallSid, Code, CoreId, MediaEvent, MediaPort, Prompt, RecordingSid, StreamSid,
+    TlsFailure,
 };
 use sip::{Destination, SessionId};
 use store::{CallCommand, ConferenceCommand, Outcome, QueueCommand, Write};
@@ -108,6 +109,15 @@ pub enum Input<'a> {
     },
     /// An upload was given up, or has succeeded after that.
     RecordingUploaded(RecordingUpload),
+    /// An event of a stream. Every [`crate::Effect::OpenStream`] gets exactly one end.
+    Stream {
+        /// The call that has it.
+        call: CallSid,
+        /// The stream.
+        stream: StreamSid,
+        /// What happened to it.
+        event: StreamEvent,
+    },
     /// Rows of history were dropped, because more waited for the store than may wait.
     HistoryLost {
         /// Number of rows of each account.

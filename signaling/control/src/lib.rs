@@ -33,6 +33,7 @@ mod registrar;
 mod sessions;
 mod settings;
 mod state;
+mod stream;
 mod tokens;
 mod transfers;
 mod trunk_registrations;

@@ -148,6 +148,7 @@ impl ControlSettings {
                 api_base: api_base.to_owned(),
                 reject_status: config.sip.reject_status.status(),
                 edges: served_edges(config),
+                streams_plaintext: config.streams.plaintext,
                 ..CallSettings::default()
             }),
         }

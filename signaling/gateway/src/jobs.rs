@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use call::webhook::HttpRequest;
-use call::{HttpFailure, PromptFailure, PromptId, PromptSource};
+use call::{Form, HttpFailure, PromptFailure, PromptId, PromptSource, StreamPlan};
 use control::{
     Input, RecordingFailure, RecordingFile, RecordingOrder, RecordingUpload, ResolveTarget,
 };
@@ -23,6 +23,7 @@ use sip::SessionId;
 use speech::prompts::PromptLoader;
 use storage::{Outbox, UploadReport};
 use store::Secret;
+use streams::{OpenStream, StreamReport, Streams};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use webhook::dns::{LookupError, SipResolver, SipTarget, SipTargetError};
@@ -44,6 +45,8 @@ pub struct Jobs {
     pub prompts: PromptLoader,
     /// Writes recordings; `None` after [`Jobs::finish`].
     pub recorder: Option<Recorder>,
+    /// The thread of the media streams.
+    pub streams: Streams,
     /// Jobs that have started and not answered.
     pub running: Arc<AtomicUsize>,
     /// Prompts that are being made, by call, to cancel them when the call is gone.
@@ -119,6 +122,36 @@ impl Jobs {
         self.runtime.spawn(async move {
             let result = resolver.resolve(&target).await;
             job.end(message(result)).await;
+        });
+    }
+
+    /// Connects to the server of a stream and hands the socket to the thread of the streams.
+    pub fn open_stream(&self, auth_token: &Secret, plan: StreamPlan) {
+        let StreamPlan { opening, url, .. } = plan;
+        let (call, stream) = (opening.call, opening.stream);
+        let failed = move |code, sentence| {
+            stream_message(StreamReport::failed(call, stream, code, sentence))
+        };
+        let Some(job) = self.begin() else {
+            return self.answer(failed(Code::STREAM_INTERNAL, TOO_MANY.to_owned()));
+        };
+        // The URL alone: a handshake has no parameters (streams.md 3).
+        let token = auth_token.expose_secret().as_bytes();
+        let signature = call::signature::sign(token, url.text(), &Form::new());
+        let (client, opener) = (self.webhooks.clone(), self.streams.opener());
+        self.runtime.spawn(async move {
+            let begun = tokio::time::Instant::now();
+            let socket = match client.dial(url.host(), url.port(), STREAM_OPEN_MAX).await {
+                Ok(socket) => socket,
+                Err(failure) => return job.end(failed(failure.code, failure.sentence)).await,
+            };
+            let within = STREAM_OPEN_MAX.saturating_sub(begun.elapsed());
+            let user_agent = client.user_agent().to_owned();
+            let order = OpenStream { opening, url, signature, user_agent, socket, within };
+            if opener.open(Box::new(order)).is_err() {
+                let sentence = "the thread of the streams is behind".to_owned();
+                job.end(failed(Code::STREAM_INTERNAL, sentence)).await;
+            }
         });
     }
 
@@ -221,6 +254,12 @@ pub fn uploaded(report: UploadReport) -> Message {
     Message::Input(Input::RecordingUploaded(RecordingUpload { account, recording, failure }))
 }
 
+/// A report of a stream as an input of Control.
+pub fn stream_message(report: StreamReport) -> Message {
+    let StreamReport { call, stream, event } = report;
+    Message::Input(Input::Stream { call, stream, event })
+}
+
 /// An event of the recorder as an input of Control; `None` where Control need not know.
 pub fn recorded(event: RecorderEvent) -> Option<Message> {
     let (tap, result) = match event {
@@ -246,6 +285,8 @@ pub fn recorded(event: RecorderEvent) -> Option<Message> {
 
 /// Jobs at once. Half of the inbox, so that answers always find room.
 const JOBS_MAX: usize = crate::inbox::MESSAGES_MAX / 2;
+/// Time from the order to open a stream to the answer of its server (streams.md 3).
+const STREAM_OPEN_MAX: Duration = Duration::from_secs(10);
 const DELIVERIES_MAX: usize = 6_000;
 const DELIVERY_PAUSE: Duration = Duration::from_millis(5);
 const TOO_MANY: &str = "The gateway has too many requests to the outside under way.";

@@ -76,9 +76,19 @@ impl MemoryPlan {
 fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
     let ports = u64::from(config.media.ports.ports()) * config.media.addresses.len() as u64;
     let connections = u64::from(config.sip.connections_max);
-    // The gateway leaves legs, taps and feeds of a core at their defaults.
+    // The gateway leaves the legs of a core at their default.
     let members = config.media.room_members_max as usize;
-    let io_config = io::IoConfig { room_members_max: members, ..io::IoConfig::default() };
+    let streams = config.streams.core_max as usize;
+    let taps = shared::BySink::from_fn(|sink| match sink {
+        shared::Sink::Recorder => limits::TAPS_PER_CORE_MAX,
+        shared::Sink::Stream => streams,
+    });
+    let io_config = io::IoConfig {
+        room_members_max: members,
+        taps_max: taps,
+        feeds_max: streams,
+        ..io::IoConfig::default()
+    };
     let media_core = io::core_bytes(&io_config) as u64;
     let recordings = cores * limits::TAPS_PER_CORE_MAX as u64;
     let share = match config.limits.profile {
@@ -91,6 +101,8 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
         ("media socket buffers", ports, MEDIA_SOCKET_BYTES),
         ("ports of the kernel's fast path", ports / 2, io::kernel::LEG_BYTES as u64),
         ("recordings", recordings, RECORDING_BYTES),
+        ("media streams", cores * streams as u64, STREAM_BYTES),
+        ("audio that applications sent ahead", 1, config.streams.buffer.0),
         ("TCP and TLS connections", connections, CONNECTION_BYTES),
         ("connection write queues", share, limits::CONNECTION_WRITE_QUEUES_BYTES_MAX as u64),
         (
@@ -148,6 +160,8 @@ const PROCESS_BYTES: u64 = 96 * 1024 * 1024;
 /// A voice, and half an hour of speech, the longest that is spoken: at 16,000 Hz, at 8,000 Hz, and
 /// framed.
 const SPEECH_WORKER_BYTES: u64 = 160 * 1024 * 1024;
+/// A media stream with TLS, less the audio that waits for its party.
+const STREAM_BYTES: u64 = 24 * 1024;
 /// The buffer of one file, and its header and name.
 const RECORDING_BYTES: u64 = 34 * 1024;
 /// Kernel memory of one media socket with a second of G.711 waiting in it: buffers are allowed more

@@ -1,6 +1,6 @@
 //! Calls: the record of one, and the commands of the REST API about live ones. Sans-IO.
 
-use shared::{AccountSid, ApplicationSid, CallSid, Code, Detection, RecordingSid};
+use shared::{AccountSid, ApplicationSid, CallSid, Code, Detection, RecordingSid, StreamSid};
 
 use crate::domain::HttpMethod;
 use crate::filter::{Filter, Until};
@@ -206,6 +206,24 @@ pub enum CallCommand {
         /// Pause, resume or stop.
         action: RecordingAction,
     },
+    /// `POST Calls/{sid}/Streams`: code 21220 unless the call is in progress.
+    StartStream {
+        /// The account of the path.
+        account: AccountSid,
+        /// The SID of the call.
+        call: CallSid,
+        /// The stream.
+        stream: Box<StartStream>,
+    },
+    /// `POST Calls/{sid}/Streams/{MZ or name}` with `Status=stopped`.
+    StopStream {
+        /// The account of the path.
+        account: AccountSid,
+        /// The SID of the call.
+        call: CallSid,
+        /// The SID or the name of the stream.
+        name: String,
+    },
     /// `GET Calls/{sid}/Timeline.json` of a live call: answered with `Reply::Timeline`.
     ReadTimeline {
         /// The account of the path.
@@ -241,6 +259,49 @@ pub struct Validation {
     pub friendly_name: String,
     /// The digits that the party has to press.
     pub code: String,
+}
+
+/// The parameters of `POST Calls/{sid}/Streams`, checked for form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartStream {
+    /// The server, as written.
+    pub url: String,
+    /// Its name; `None`: its SID is its name.
+    pub name: Option<String>,
+    /// The audio that the server gets.
+    pub tracks: StreamTracks,
+    /// Status callback; `None` sends none.
+    pub callback: Option<Webhook>,
+    /// Custom parameters, in their order.
+    pub parameters: Vec<(String, String)>,
+}
+
+/// Tracks of a stream (`Track`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamTracks {
+    /// `inbound_track`: what the party says.
+    Inbound,
+    /// `outbound_track`: what the party hears.
+    Outbound,
+    /// `both_tracks`.
+    Both,
+}
+
+/// A stream as the API shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamView {
+    /// Its SID.
+    pub stream: StreamSid,
+    /// The account.
+    pub account: AccountSid,
+    /// The call.
+    pub call: CallSid,
+    /// Its name; `None`: its SID is its name.
+    pub name: Option<String>,
+    /// `in-progress`, or else `stopped`.
+    pub is_running: bool,
+    /// Milliseconds since 1970 at its last change.
+    pub updated_ms: i64,
 }
 
 /// The parameters of `POST Calls`, checked for form.

@@ -53,7 +53,8 @@ pub use caller_id::{OutgoingCallerId, OutgoingCallerIdParameters};
 pub use calls::{
     CallCommand, CallDirection, CallEvents, CallRecord, CallStatus, CallTarget, CreateCall,
     DetectMachine, ParameterWarning, RecordCall, RecordingAction, RecordingEvents, RecordingTrack,
-    SipAuth, TwimlSource, UpdateAction, UpdateCall, ValidateCallerId, Validation, Webhook,
+    SipAuth, StartStream, StreamTracks, StreamView, TwimlSource, UpdateAction, UpdateCall,
+    ValidateCallerId, Validation, Webhook,
 };
 pub use change::{Change, Conflict, Outcome};
 pub use conference_commands::{

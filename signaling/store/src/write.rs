@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use shared::{AccountSid, BindingSid, CallSid, Code, DomainSid, RecordingSid};
 
-use crate::calls::{CallRecord, Validation};
+use crate::calls::{CallRecord, StreamView, Validation};
 use crate::conference_commands::Participant;
 use crate::conferences::ConferenceRecord;
 use crate::descriptions::Resource;
@@ -150,6 +150,8 @@ pub enum Reply {
     Validation(Box<Validation>),
     /// The recording as it is now.
     Recording(Arc<RecordingRecord>),
+    /// The stream as it is now.
+    Stream(StreamView),
     /// The conference as it is now.
     Conference(Arc<ConferenceRecord>),
     /// The participant as it is now.

@@ -251,6 +251,15 @@ impl WebhookClient {
         &self.inner.carrier
     }
 
+    /// `User-Agent` of its requests.
+    pub fn user_agent(&self) -> &str {
+        self.inner.user_agent.to_str().unwrap_or_default()
+    }
+
+    pub(crate) fn connector(&self) -> &Connector {
+        &self.inner.carrier.connector
+    }
+
     /// The client's counters.
     pub fn meters(&self) -> &WebhookMeters {
         &self.inner.meters

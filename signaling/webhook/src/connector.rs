@@ -115,7 +115,21 @@ impl Connector {
         }
     }
 
-    async fn permitted(&self, origin: &Origin) -> Result<Vec<SocketAddr>, Fault> {
+    /// Opens TCP to one of these addresses.
+    pub(crate) async fn open(
+        &self,
+        addresses: &[SocketAddr],
+        at_most: Duration,
+    ) -> Result<TcpStream, Fault> {
+        connect_one_of(addresses, &[], at_most).await
+    }
+
+    pub(crate) fn tls_config(&self) -> &Arc<ClientConfig> {
+        self.tls.config()
+    }
+
+    /// The addresses of a name that may be connected to.
+    pub(crate) async fn permitted(&self, origin: &Origin) -> Result<Vec<SocketAddr>, Fault> {
         let resolved = self.resolver.addresses(&origin.host).await?;
         let mut refused = None;
         let mut permitted = Vec::new();

@@ -16,6 +16,7 @@ mod body;
 mod client;
 mod connector;
 mod cookies;
+mod dial;
 mod digest;
 pub mod dns;
 mod exchange;
@@ -29,6 +30,7 @@ mod transfer;
 
 pub use client::{Fetched, MediaRequest, Validators, WebhookClient, WebhookSettings};
 pub use connector::WebhookSetupError;
+pub use dial::DialFailure;
 pub use fault::WebhookFailure;
 pub use meters::{WebhookCounts, WebhookMeters};
 pub use pool::IDLE_TOTAL_MAX;

@@ -456,6 +456,19 @@ impl World {
             Effect::OpenRecording(order) => {
                 self.recorder.open(order.tap);
             }
+            Effect::OpenStream { plan, .. } => {
+                let opening = plan.opening;
+                let (call, stream) = (opening.call, opening.stream);
+                let refused = move |control: &mut Control, now: Now| {
+                    let event = nobody_listens();
+                    control.handle(now, Input::Stream { call, stream, event });
+                };
+                self.after(Duration::from_millis(3), Later::Control(Box::new(refused)));
+            }
+            // No stream opens in this world.
+            Effect::AttachStream { .. }
+            | Effect::StreamDigit { .. }
+            | Effect::CloseStream { .. } => {}
             Effect::Observe(Observation::Fault { place, sentence }) => {
                 self.faults.push(format!("{place}: {sentence}"));
             }
@@ -527,4 +540,11 @@ fn one_user(rng: &mut Rng) -> Snapshot {
     let voice_fallback_url = Patch::Set("http://10.0.0.9/fallback".to_owned());
     let fields = DomainParameters { voice_fallback_url, ..DomainParameters::default() };
     snapshot(rng, fields, &["alice"], &[MappedList::CallsCredentialList])
+}
+
+/// The end of a stream to a server that nobody runs.
+fn nobody_listens() -> call::StreamEvent {
+    let sentence = "the TCP connection was refused".to_owned();
+    let (code, answer) = (Code::STREAM_REFUSED, None);
+    call::StreamEvent::Ended(call::StreamEnd::Failed { code, sentence, answer })
 }

@@ -13,5 +13,6 @@ pub(crate) mod notifications;
 pub(crate) mod participants;
 pub(crate) mod recordings;
 pub(crate) mod registrations;
+pub(crate) mod streams;
 pub(crate) mod timeline;
 pub(crate) mod validation;

@@ -225,6 +225,11 @@ impl World {
         let mut base = form_of(line.place);
         // Url goes before Twiml.
         base.retain(|(known, _)| name != "Twiml" || *known != "Url");
+        // A value of a stream's parameter needs the name of that parameter.
+        if let Some(parameter) = name.strip_suffix(".Value") {
+            let named = format!("{parameter}.Name");
+            base.extend(line.names.iter().find(|n| **n == named).map(|n| (*n, "p".to_owned())));
+        }
         let before = self.see(method, path, &base);
         let (state, code) = line.state.split_once(' ').unwrap_or((line.state, "0"));
         let code: u32 = code.parse().map_err(|_| "a state with a code that is no number")?;
@@ -336,6 +341,7 @@ const VALUES: &[&str] = &[
     "skip",
     "dual",
     "inbound",
+    "both_tracks",
     "do-not-trim",
     "trim-silence",
     "stopped",
@@ -393,6 +399,9 @@ fn form_of(place: &str) -> Vec<(&'static str, String)> {
         }
         "POST ./OutgoingCallerIds.json" => {
             &[("PhoneNumber", "+15005550009"), ("StatusCallback", "https://app.example/s")]
+        }
+        "POST ./Calls/{CallSid}/Streams.json" => {
+            &[("Url", "wss://bot.example/"), ("StatusCallback", "https://app.example/s")]
         }
         "POST ./Conferences/{Sid}.json" => &[("AnnounceUrl", "https://app.example/a")],
         "POST ./Conferences/{ConferenceSid}/Participants.json" => &[

@@ -129,6 +129,7 @@ impl Call {
             self.effect(CallEffect::Answer);
             self.up(now);
             self.start_waiting_recordings(now);
+            self.start_waiting_streams();
         }
     }
 
@@ -317,6 +318,7 @@ impl Call {
         }
         // Before the last requests, which report the length of each recording.
         self.stop_all_recordings(now);
+        self.close_all_streams();
         match how {
             Ending::Bye => self.effect(CallEffect::Hangup),
             Ending::Reject(status) => self.effect(CallEffect::Reject { status }),
@@ -394,6 +396,7 @@ impl Call {
     pub(super) fn finish_if_done(&mut self) {
         let done = self.facts.concluded
             && self.requests.is_empty()
+            && self.streams.is_empty()
             && self.recordings.values().all(|recording| recording.done);
         if done && !self.facts.finished {
             debug_assert!(
@@ -405,10 +408,11 @@ impl Call {
         }
     }
 
-    /// Drops the requests and recordings that are not settled.
+    /// Drops the requests, streams and recordings that are not settled.
     pub(super) fn give_up(&mut self) {
         // Answers that still arrive match no entry and have no effect.
         self.requests.clear();
+        self.streams.clear();
         self.recordings.clear();
     }
 }

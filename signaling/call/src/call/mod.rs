@@ -18,6 +18,7 @@ mod recordings;
 mod script;
 mod side_recordings;
 mod state;
+mod streams;
 mod timer;
 mod transfer;
 mod webhooks;
@@ -25,7 +26,7 @@ mod webhooks;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
 
-use shared::{CallSid, Instant, Now, Random, RecordingSid};
+use shared::{CallSid, Instant, Now, Random, RecordingSid, StreamSid};
 
 use self::activity::{Activity, Waits as _};
 use self::exchange::Pending;
@@ -33,6 +34,7 @@ use self::recordings::RecordingState;
 use self::script::Script;
 use self::side_recordings::SideRecording;
 use self::state::{Ending, Facts, Leg, Names};
+use self::streams::{StreamState, WaitingStream};
 use self::timer::Timer;
 use self::transfer::Transferring;
 use crate::effect::{CallEffect, StatusChange, TimelineEntry};
@@ -61,6 +63,9 @@ pub struct Call {
     recordings: BTreeMap<RecordingSid, RecordingState>,
     /// Recordings that a document started before the answer: they begin with it.
     recordings_waiting: Vec<SideRecording>,
+    streams: BTreeMap<StreamSid, StreamState>,
+    /// Streams that a document started before the answer: they open with it.
+    streams_waiting: Vec<WaitingStream>,
     facts: Facts,
     names: Names,
     effects: VecDeque<CallEffect>,
@@ -89,6 +94,8 @@ impl Call {
             files: BTreeMap::new(),
             recordings: BTreeMap::new(),
             recordings_waiting: Vec::new(),
+            streams: BTreeMap::new(),
+            streams_waiting: Vec::new(),
             facts: Facts::default(),
             names: Names::default(),
             effects: VecDeque::new(),
@@ -165,6 +172,7 @@ impl Call {
             CallInput::Detected { answered_by, after_ms } => {
                 self.detected(now, answered_by, after_ms);
             }
+            CallInput::Stream { stream, event } => self.on_stream(now, stream, event),
             CallInput::ReferAnswered { status } => self.refer_answered(now, status),
             CallInput::ReferProgress { status, is_over } => {
                 self.refer_progress(now, status, is_over);
@@ -291,6 +299,7 @@ impl Call {
             ApiUpdate::Recording { recording, change } => {
                 self.change_recording(now, recording, change);
             }
+            ApiUpdate::Stream { stream, change } => self.change_stream(stream, change),
             ApiUpdate::Complete => self.complete(now),
             ApiUpdate::Cancel if self.facts.answered.is_none() => self.complete(now),
             // `canceled` means that nobody answered (webhooks.md 6): an answered call goes on.

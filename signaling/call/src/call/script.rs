@@ -257,6 +257,15 @@ impl Call {
                 self.stop_side_recording(now, &name, position);
                 return Flow::Next;
             }
+            Verb::StartStream(stream) => {
+                self.start_side_stream(now, *stream, position);
+                return Flow::Next;
+            }
+            Verb::StopStream(name) => {
+                self.stop_side_stream(&name, position);
+                return Flow::Next;
+            }
+            Verb::ConnectStream(connect) => self.connect_stream(now, *connect, position),
             // Without the results of earlier verbs (twiml.md 2.8).
             Verb::Redirect(redirect) => self.follow(now, &redirect.link, Form::new()),
             Verb::Reject(reject) => self.reject(now, reject),

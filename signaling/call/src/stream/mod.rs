@@ -7,5 +7,7 @@
 mod message;
 mod playout;
 mod session;
+mod url;
 
 pub use session::{StreamOpening, StreamPort, StreamSession};
+pub use url::StreamUrl;

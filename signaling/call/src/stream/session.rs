@@ -302,8 +302,10 @@ mod tests {
         let (mut session, mut seen) = session(false);
         session.frame(0, Some(&[1; 160]), None, 0, &mut seen);
         session.frame(3, Some(&[1; 160]), None, 0, &mut seen);
-        let stamps: Vec<&str> =
-            seen.sent[2..].iter().map(|sent| sent["media"]["timestamp"].as_str().unwrap()).collect();
+        let stamps: Vec<&str> = seen.sent[2..]
+            .iter()
+            .map(|sent| sent["media"]["timestamp"].as_str().unwrap())
+            .collect();
         assert_eq!(stamps, ["20", "40", "60", "80"]);
     }
 

@@ -9,7 +9,7 @@ use super::verb::{
     Verb, application, conference, dial, echo, enqueue, gather, noun, pause, play, record,
     recording, redirect, refer,
 };
-use super::verb::{reject, say, ssml};
+use super::verb::{reject, say, ssml, stream};
 use super::*;
 use crate::setup::Target;
 use crate::webhook::WebUrl;
@@ -86,7 +86,7 @@ fn lines() -> impl Iterator<Item = Line> {
 
 /// The attribute tables of this package, by the elements from `<Response>` down.
 fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
-    let own: [(&str, &'static [attribute::Attribute]); 22] = [
+    let own: [(&str, &'static [attribute::Attribute]); 26] = [
         ("<Enqueue>", enqueue::ATTRIBUTES),
         ("<Dial><Queue>", enqueue::NOUN),
         ("<Say>", say::ATTRIBUTES),
@@ -97,6 +97,10 @@ fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
         ("<Record>", record::ATTRIBUTES),
         ("<Start><Recording>", recording::START),
         ("<Stop><Recording>", recording::STOP),
+        ("<Start><Stream>", stream::START),
+        ("<Stop><Stream>", stream::STOP),
+        ("<Connect>", stream::CONNECT),
+        ("<Connect><Stream>", stream::START),
         ("<Dial>", dial::ATTRIBUTES),
         ("<Dial><Conference>", conference::ATTRIBUTES),
         ("<Dial><Application>", application::ATTRIBUTES),
@@ -177,6 +181,10 @@ fn errors_of(verb: &Verb) -> Vec<Code> {
         Verb::Dial(dial) => {
             dial.targets.iter().filter_map(|noun| impossible(&noun.target)).collect()
         }
+        Verb::StartStream(stream) => stream.fault.iter().map(|fault| fault.code).collect(),
+        Verb::ConnectStream(connect) => {
+            connect.stream.fault.iter().map(|fault| fault.code).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -241,7 +249,14 @@ fn needs(path: &str) -> (&'static [(&'static str, &'static str)], &'static str) 
         "<Play>" => (&[], "/a.wav"),
         "<Gather>" => (&[("action", "/g")], ""),
         "<Record>" | "<Start><Recording>" => (&[("recordingStatusCallback", "/c")], ""),
-        "<Stop><Recording>" => (&[("name", "a")], ""),
+        "<Stop><Recording>" | "<Stop><Stream>" => (&[("name", "a")], ""),
+        "<Start><Stream>" | "<Connect><Stream>" => {
+            (&[("url", "wss://a.example/"), ("statusCallback", "/c")], "")
+        }
+        "<Connect>" => (&[("action", "/a")], "<Stream url=\"wss://a.example/\"/>"),
+        "<Start><Stream><Parameter>" | "<Connect><Stream><Parameter>" => {
+            (&[("name", "a"), ("value", "b")], "")
+        }
         "<Dial>" => (
             &[
                 ("action", "/d"),

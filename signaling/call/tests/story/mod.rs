@@ -21,6 +21,7 @@ pub struct Story {
     pub records: Vec<(char, FinalRecord)>,
     pub setups: Vec<CallSetup>,
     pub recordings: Vec<RecordingPlan>,
+    pub streams: Vec<StreamPlan>,
     pub sources: Vec<PromptSource>,
     prompt: Option<PromptId>,
     play: Option<PlayId>,
@@ -111,6 +112,7 @@ impl Story {
             records: Vec::new(),
             setups: Vec::new(),
             recordings: Vec::new(),
+            streams: Vec::new(),
             sources: Vec::new(),
             prompt: None,
             play: None,
@@ -233,6 +235,13 @@ impl Story {
                 format!("pause record {pause:?}")
             }
             CallEffect::StopRecording { .. } => "stop record".to_owned(),
+            CallEffect::OpenStream(plan) => {
+                let word = format!("stream {}", plan.url.text());
+                self.streams.push(*plan);
+                word
+            }
+            CallEffect::CloseStream { .. } => "close stream".to_owned(),
+            CallEffect::StreamDigit { digit, .. } => format!("stream digit {}", char::from(digit)),
             CallEffect::Dial { children } => {
                 let count = children.len();
                 for setup in children {

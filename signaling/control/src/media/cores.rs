@@ -116,6 +116,7 @@ impl Control {
         if let Some(peer) = peer {
             self.leave_bridge(peer, sid);
         }
+        self.lose_streams(sid);
         let Some(entry) = self.calls.get(&sid) else { return };
         let taps: Vec<(RecordingSid, TapId)> =
             entry.recordings.iter().map(|(sid, begun)| (*sid, begun.tap)).collect();

@@ -307,8 +307,9 @@ impl Control {
                 }
             }
             MediaEvent::TapEnded { tap, cause, .. } => self.on_tap_ended(tap, cause),
-            // Control opens no feed.
-            MediaEvent::FeedPlayed { .. } | MediaEvent::FeedEnded { .. } => {}
+            // A stream knows from its tap how much has passed, and sets no marks.
+            MediaEvent::FeedPlayed { .. } => {}
+            MediaEvent::FeedEnded { feed, cause, .. } => self.on_feed_ended(feed, cause),
             MediaEvent::Detected { leg, answered_by, after_ms } => {
                 if let Some(sid) = self.links.call_of_leg(leg) {
                     self.tell(sid, CallInput::Detected { answered_by, after_ms });

@@ -1,4 +1,4 @@
-//! Which call a SIP session, a media leg or a tap belongs to.
+//! Which call a SIP session, a media leg, a tap or a feed belongs to.
 //!
 //! Events of the user agent, the cores and the recorder name a session, a leg or a tap, never a call. The
 //! call in turn holds its session, its leg and its taps. The two sides change in one handled input but
@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use shared::ids::TapId;
+use shared::ids::{FeedId, TapId};
 use shared::{CallSid, CoreId, LegId};
 use sip::SessionId;
 
@@ -22,8 +22,10 @@ pub(crate) struct Links {
     sessions: BTreeMap<SessionId, CallSid>,
     legs: BTreeMap<LegId, CallSid>,
     taps: BTreeMap<TapId, CallSid>,
+    feeds: BTreeMap<FeedId, CallSid>,
     last_session: u64,
     last_tap: u64,
+    last_feed: u64,
 }
 
 impl Links {
@@ -97,6 +99,19 @@ impl Links {
         self.taps.get(&tap).copied()
     }
 
+    /// A fresh feed of a call.
+    pub fn new_feed(&mut self, call: CallSid) -> FeedId {
+        self.last_feed += 1;
+        let feed = FeedId(self.last_feed);
+        self.feeds.insert(feed, call);
+        feed
+    }
+
+    /// Takes a feed off its call, and names the call.
+    pub fn remove_feed(&mut self, feed: FeedId) -> Option<CallSid> {
+        self.feeds.remove(&feed)
+    }
+
     /// Takes a tap off its call.
     pub fn remove_tap(&mut self, tap: TapId) {
         self.taps.remove(&tap);
@@ -120,10 +135,18 @@ impl Links {
             assert!(calls.get(sid).is_some_and(has), "{leg:?} is not of call {sid}");
         }
         for (tap, sid) in &self.taps {
-            let has = |live: &LiveCall| live.recordings.values().any(|begun| begun.tap == *tap);
+            let has = |live: &LiveCall| {
+                live.recordings.values().any(|begun| begun.tap == *tap)
+                    || live.streams.values().any(|stream| stream.tap == Some(*tap))
+            };
             assert!(calls.get(sid).is_some_and(has), "{tap:?} is not of call {sid}");
         }
-        let (mut sessions, mut legs, mut taps) = (0, 0, 0);
+        for (feed, sid) in &self.feeds {
+            let has =
+                |live: &LiveCall| live.streams.values().any(|stream| stream.feed == Some(*feed));
+            assert!(calls.get(sid).is_some_and(has), "{feed:?} is not of call {sid}");
+        }
+        let (mut sessions, mut legs, mut taps, mut feeds) = (0, 0, 0, 0);
         for live in calls.values() {
             let forks = live.forks.iter().flat_map(|forks| forks.ringing());
             // The call's own session may be one of the contacts that ring, and is counted once.
@@ -131,8 +154,14 @@ impl Links {
             sessions += forks.count() + usize::from(own.is_some());
             legs += usize::from(live.leg.is_some());
             taps += live.recordings.len();
+            taps += live.streams.values().filter(|stream| stream.tap.is_some()).count();
+            feeds += live.streams.values().filter(|stream| stream.feed.is_some()).count();
         }
-        let linked = (self.sessions.len(), self.legs.len(), self.taps.len());
-        assert_eq!((sessions, legs, taps), linked, "sessions, legs, taps of calls and their links");
+        let linked = (self.sessions.len(), self.legs.len(), self.taps.len(), self.feeds.len());
+        assert_eq!(
+            (sessions, legs, taps, feeds),
+            linked,
+            "sessions, legs, taps, feeds of calls and their links"
+        );
     }
 }

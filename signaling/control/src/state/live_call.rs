@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use call::{Call, CallSetup, HttpId, PromptId};
 use shared::ids::PlayId;
-use shared::{AccountSid, CallSid, Instant, Now, Prompt, RecordingSid};
+use shared::{AccountSid, CallSid, Instant, Now, Prompt, RecordingSid, StreamSid};
 use store::{CallRecord, HttpMethod};
 
 use super::forks::Forks;
 use super::leg::{Leg, Recording};
+use super::live_stream::LiveStream;
 use super::session::{PendingInvite, Session};
 use super::timeline::{Kind, Timeline};
 
-/// One live call. It is forgotten when the machine has finished and its session, its leg and its
+/// One live call. It is forgotten when the machine has finished and its session, its leg, its streams and its
 /// recordings are all over, in whatever order they end.
 pub(crate) struct LiveCall {
     pub call: Call,
@@ -31,6 +32,7 @@ pub(crate) struct LiveCall {
     pub prompts: BTreeMap<PromptId, Arc<Prompt>>,
     pub plays: BTreeMap<PlayId, PromptId>,
     pub recordings: BTreeMap<RecordingSid, Recording>,
+    pub streams: BTreeMap<StreamSid, LiveStream>,
     pub requests: BTreeMap<HttpId, Request>,
     /// The last answer of [`Call::poll_timeout`]: its key in Control's index of deadlines.
     pub deadline: Option<Instant>,
@@ -73,6 +75,7 @@ impl LiveCall {
             prompts: BTreeMap::new(),
             plays: BTreeMap::new(),
             recordings: BTreeMap::new(),
+            streams: BTreeMap::new(),
             requests: BTreeMap::new(),
             deadline: None,
             finished: false,
@@ -87,6 +90,7 @@ impl LiveCall {
         // In any order: a BYE may be answered after the core has stopped the leg, and a recording
         // settles last or first.
         let is_quiet = self.finished && self.leg.is_none() && self.recordings.is_empty();
+        let is_quiet = is_quiet && self.streams.is_empty();
         is_quiet && !self.is_asked && matches!(self.session, Session::Over | Session::None)
     }
 }

@@ -4,7 +4,7 @@ use super::rig::{Book, Invite, Rig};
 use crate::Input;
 
 #[test]
-#[should_panic(expected = "sessions, legs, taps of calls and their links")]
+#[should_panic(expected = "sessions, legs, taps, feeds of calls and their links")]
 fn a_leg_without_its_link_is_noticed_after_the_next_input() {
     let mut rig = ringing();
     let (leg, call) = link(&rig);

@@ -12,15 +12,16 @@ use control::Edges;
 use http_server::ApiCall;
 use mio::Poll;
 use shared::config::{Backend, Config, Cores, FastPath};
-use shared::{BySink, OwnSockets};
+use shared::{BySink, OwnSockets, Sink, limits};
 use shell::{Clock, Doorbell, Sender, bounded, random};
+use streams::{StreamSettings, Streams};
 use transport::tls::{TlsControl, TlsParts, certified_addresses};
 use transport::{Down, Transport, TransportConfig, TransportMetrics, Up};
 
 use super::addresses::Addresses;
 use super::edges::{edge_listeners, edge_tls_listeners, edges, public_address};
 use super::error::{ServeError, system};
-use super::plan::Plan;
+use super::plan::{Plan, media_cores};
 use crate::data_dir::DataDir;
 use crate::inbox::{API_CALLS_MAX, CONNECTION_EVENTS_MAX, Inbox, MESSAGES_MAX, Message};
 use crate::local_address::LocalAddresses;
@@ -51,6 +52,8 @@ pub(super) struct Listeners<'s> {
     /// Our own sockets: no peer of a call has one of these addresses.
     pub own: Arc<OwnSockets>,
     pub media: Media,
+    /// Not running yet: the cores ring its doorbell.
+    pub streams: Streams,
     pub addresses: Addresses,
     pub tls: Arc<TlsControl>,
 }
@@ -78,7 +81,8 @@ impl<'s> Plan<'s> {
         let proxy = open_http(&config.http.proxy, "the HTTP proxy", "http.proxy")?;
         let udp_addresses: Vec<SocketAddr> = udp.iter().map(UdpListener::local_address).collect();
         let own = Arc::new(own_sockets(config, &udp_addresses));
-        let media = start_media(config, &doorbell, Arc::clone(&own))?;
+        let streams = system("the poll of the streams", Streams::prepare(stream_settings(config)))?;
+        let media = start_media(config, &doorbell, &streams, Arc::clone(&own))?;
         let bound = |listeners: &[std::net::TcpListener]| {
             listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
         };
@@ -112,6 +116,7 @@ impl<'s> Plan<'s> {
             proxy,
             own,
             media,
+            streams,
             addresses,
             tls: Arc::new(tls),
         })
@@ -227,9 +232,17 @@ fn open_http(
     addresses.iter().map(named).collect()
 }
 
+fn stream_settings(config: &Config) -> StreamSettings {
+    StreamSettings {
+        buffer_bytes: usize::try_from(config.streams.buffer.0).unwrap_or(usize::MAX),
+        streams_max: config.streams.core_max as usize * media_cores(config),
+    }
+}
+
 fn start_media(
     config: &Config,
     signaling: &Doorbell,
+    streams: &Streams,
     own: Arc<OwnSockets>,
 ) -> Result<Media, ServeError> {
     let mut seed = [0; 8];
@@ -255,6 +268,11 @@ fn start_media(
         addresses: config.media.addresses.clone(),
         ports: config.media.ports.first..=config.media.ports.last,
         own,
+        taps_max: BySink::from_fn(|sink| match sink {
+            Sink::Recorder => limits::TAPS_PER_CORE_MAX,
+            Sink::Stream => config.streams.core_max as usize,
+        }),
+        feeds_max: config.streams.core_max as usize,
         room_members_max: config.media.room_members_max as usize,
         inband_digits: config.media.inband_digits,
         seed: u64::from_le_bytes(seed),
@@ -262,9 +280,17 @@ fn start_media(
         ..IoConfig::default()
     };
     let bell = signaling.clone();
-    // The recorder polls its rings every 10 ms while it records, so it needs no wake-up.
-    let nobody = BySink::from_fn(|_| Arc::new(|| {}) as ::io::Wake);
-    let media = ::io::start(&io_config, Arc::new(move || bell.ring()), &nobody)?;
+    let wakes = BySink::from_fn(|sink| -> ::io::Wake {
+        match sink {
+            // It polls its rings every 10 ms while it records, so it needs no wake-up.
+            Sink::Recorder => Arc::new(|| {}),
+            Sink::Stream => {
+                let bell = streams.doorbell();
+                Arc::new(move || bell.ring())
+            }
+        }
+    });
+    let media = ::io::start(&io_config, Arc::new(move || bell.ring()), &wakes)?;
     for note in &media.notes {
         match note {
             // Most machines that are tried out lack it, and nothing is wrong.

@@ -87,12 +87,17 @@ pub enum StoreWanted {
     New,
 }
 
-fn plan_memory(config: &Config) -> Result<MemoryPlan, ServeError> {
+/// Media cores that the settings ask for.
+pub(super) fn media_cores(config: &Config) -> usize {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let cores = match &config.media.cores {
+    match &config.media.cores {
         Cores::Auto => cpus.saturating_sub(2).max(1),
         Cores::List(list) => list.len(),
-    };
+    }
+}
+
+fn plan_memory(config: &Config) -> Result<MemoryPlan, ServeError> {
+    let cores = media_cores(config);
     let available = memory::available(config);
     let plan = MemoryPlan::new(config, cores as u64, available)?;
     tracing::info!(

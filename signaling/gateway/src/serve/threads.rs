@@ -26,6 +26,7 @@ use speech::prompts::PromptLoader;
 use speech::{Program, SpeechError, SpeechService, SpeechSettings};
 use storage::{Bucket, Outbox};
 use store::{Retention, Unwritten};
+use streams::{StreamMeters, Streams, StreamsParts};
 use tokio::runtime::Runtime;
 use transport::tls::TlsControl;
 use transport::{Down, TransportHandle, TransportMetrics};
@@ -41,7 +42,7 @@ use crate::account::MainAccount;
 use crate::data_dir::DataDir;
 use crate::history::{History, history};
 use crate::inbox::Message;
-use crate::jobs::{Jobs, order_upload, recorded, uploaded};
+use crate::jobs::{Jobs, order_upload, recorded, stream_message, uploaded};
 use crate::media_metrics::{self, CoreView};
 use crate::memory::{MemoryPlan, SPEECH_WORKERS};
 use crate::metrics::Metrics;
@@ -84,6 +85,7 @@ struct Counters {
     hooks: Vec<MediaInterface>,
     webhooks: WebhookClient,
     bucket: Bucket,
+    streams: Arc<StreamMeters>,
 }
 
 impl Counters {
@@ -95,6 +97,7 @@ impl Counters {
         media_metrics::write_hooks(text, &self.hooks);
         self.webhooks.meters().snapshot().write(text);
         self.bucket.write_metrics(text);
+        self.streams.snapshot().write(text);
         self.webhooks.intake().memory().figures().write(text);
     }
 }
@@ -105,13 +108,17 @@ impl Listeners<'_> {
     /// # Errors
     /// [`ServeError`]; threads that run already end, because their queues close.
     pub fn start(self) -> Result<Threads, ServeError> {
-        let Listeners { plan, addresses, mut media, messages, .. } = self;
+        let Listeners { plan, addresses, mut media, mut streams, messages, .. } = self;
         let (config, data, opened) = (&plan.settings.config, plan.data, plan.opened);
         let runtime = start_runtime()?;
         let outbox = plan.outbox;
         let recorder = start_recorder(config, &outbox, &data, &mut media, messages.clone())?;
-        let jobs = start_jobs(config, &data, &runtime, &addresses, messages.clone(), recorder)?;
-        let webhooks = jobs.webhooks.clone();
+        let (webhooks, resolver) = start_webhooks(config, &runtime, &addresses)?;
+        start_streams(&mut streams, &mut media, &webhooks, messages.clone())?;
+        let stream_meters = streams.meters();
+        let sip = SipResolver::new(resolver, config.sip.allow_private_targets);
+        let (client, answers) = (webhooks.clone(), messages.clone());
+        let jobs = start_jobs(&data, &runtime, sip, client, answers, (recorder, streams));
         let bucket = start_bucket(&outbox, &webhooks, &runtime, messages.clone());
 
         let mut settings = control_settings(config, plan.origin, &plan.memory, &addresses);
@@ -178,6 +185,7 @@ impl Listeners<'_> {
             hooks,
             webhooks,
             bucket,
+            streams: stream_meters,
         };
         Ok(Threads {
             bound: as_bound(config, &addresses),
@@ -357,39 +365,62 @@ fn start_recorder(
     Recorder::start(settings, rings, on_event).map_err(|error| ServeError::Recorder(error, root))
 }
 
-fn start_jobs(
+/// The client of applications' servers, and the resolver that it shares with SIP.
+fn start_webhooks(
     config: &Config,
-    data: &DataDir,
     runtime: &Runtime,
     addresses: &Addresses,
-    answers: Sender<Message>,
-    recorder: Recorder,
-) -> Result<Jobs, ServeError> {
+) -> Result<(WebhookClient, Resolver), ServeError> {
     let _inside = runtime.enter();
     let resolver = Resolver::asking(&config.node.dns);
+    let settings = WebhookSettings {
+        user_agent: config.webhook.user_agent.clone(),
+        allow_private: config.webhook.allow_private.clone(),
+        own_listeners: addresses.own(),
+        edges: webhook_sources(config),
+        extra_roots: Vec::new(),
+    };
     let intake = AudioIntake::new(config.limits.audio.0);
-    let webhooks = WebhookClient::new(
-        WebhookSettings {
-            user_agent: config.webhook.user_agent.clone(),
-            allow_private: config.webhook.allow_private.clone(),
-            own_listeners: addresses.own(),
-            edges: webhook_sources(config),
-            extra_roots: Vec::new(),
-        },
-        resolver.clone(),
-        intake.clone(),
-    )?;
-    let prompts = PromptLoader::new(webhooks.clone(), start_speech(data, &intake));
-    Ok(Jobs {
+    Ok((WebhookClient::new(settings, resolver.clone(), intake)?, resolver))
+}
+
+fn start_streams(
+    streams: &mut Streams,
+    media: &mut Media,
+    webhooks: &WebhookClient,
+    answers: Sender<Message>,
+) -> Result<(), ServeError> {
+    let parts = StreamsParts {
+        tls: webhooks.tls(),
+        rings: media.cores.iter_mut().filter_map(|core| core.take_frames(Sink::Stream)).collect(),
+        feeds: media.cores.iter_mut().map(::io::Core::take_feed).collect(),
+        sleeper: Arc::clone(&media.sinks[Sink::Stream]),
+        on_report: Arc::new(move |report| answers.send_patiently(stream_message(report))),
+    };
+    system("the thread of the streams", streams.start(parts))
+}
+
+fn start_jobs(
+    data: &DataDir,
+    runtime: &Runtime,
+    sip: SipResolver,
+    webhooks: WebhookClient,
+    answers: Sender<Message>,
+    (recorder, streams): (Recorder, Streams),
+) -> Jobs {
+    let _inside = runtime.enter();
+    let prompts = PromptLoader::new(webhooks.clone(), start_speech(data, webhooks.intake()));
+    Jobs {
         runtime: runtime.handle().clone(),
         answers,
         webhooks,
-        sip: SipResolver::new(resolver, config.sip.allow_private_targets),
+        sip,
         prompts,
         recorder: Some(recorder),
+        streams,
         running: Arc::new(AtomicUsize::new(0)),
         prompts_running: BTreeMap::new(),
-    })
+    }
 }
 
 /// Starts the voice. Without it calls go on: every <Say> fails with its code, and the log says why once.

@@ -7,6 +7,7 @@ use shared::{CoreId, MediaCommand, Sink, Transport};
 use shell::Clock;
 use sip::{CloseReason, Destination, FlowId, SendFailure, SendTo, SendToken};
 use store::Outcome;
+use streams::Attachment;
 use transport::{Down, Peer};
 use webhook::dns::{SipEndpoint, SipTargetError};
 
@@ -52,6 +53,12 @@ impl SignalingLoop {
             Effect::Resolve { session, target } => self.jobs.resolve(session, target),
             Effect::OpenRecording(order) => self.jobs.record(order),
             Effect::DiscardRecording { tap } => self.jobs.close_recording(tap),
+            Effect::OpenStream { auth_token, plan } => self.jobs.open_stream(&auth_token, *plan),
+            Effect::AttachStream { stream, tap, feed } => {
+                self.jobs.streams.attach(stream, Attachment { tap, feed });
+            }
+            Effect::StreamDigit { stream, digit } => self.jobs.streams.digit(stream, digit),
+            Effect::CloseStream { stream } => self.jobs.streams.close(stream),
             Effect::CallGone { call } => self.jobs.call_gone(call),
             Effect::Observe(observation) => {
                 self.observe(&observation);

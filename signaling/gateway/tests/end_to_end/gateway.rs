@@ -115,6 +115,15 @@ impl Gateway {
         address.expect("it listens").parse().expect("an address")
     }
 
+    /// Starts with an authority that webhooks and streams trust.
+    pub fn start_trusting(authority: &std::path::Path, more: &str) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let text = settings_text(&folder, "", MEDIA_PORTS, more);
+        let mut command = Command::new(binary());
+        command.env("SSL_CERT_FILE", authority);
+        Self::start_by(command, folder, &text, &[])
+    }
+
     /// Waits for a line of its log.
     #[track_caller]
     pub fn wait_for_log(&self, text: &str) {

@@ -77,6 +77,7 @@ mod sip_edges;
 mod slope;
 mod soak;
 mod startup;
+mod streams;
 mod survival;
 mod tls;
 mod tls_failures;

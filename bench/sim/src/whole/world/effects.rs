@@ -46,6 +46,12 @@ impl World {
             Effect::OpenRecording(_) | Effect::DiscardRecording { .. } => {
                 self.is_wrong("somebody is recorded".to_owned());
             }
+            Effect::OpenStream { .. }
+            | Effect::AttachStream { .. }
+            | Effect::StreamDigit { .. }
+            | Effect::CloseStream { .. } => {
+                self.is_wrong("somebody is streamed".to_owned());
+            }
             Effect::Observe(Observation::Fault { place, sentence }) => {
                 self.is_wrong(format!("{place}: {sentence}"));
             }

@@ -23,6 +23,7 @@ pub(crate) mod record;
 pub(crate) mod refer;
 pub(crate) mod serving;
 pub(crate) mod speak;
+pub(crate) mod streaming;
 pub(crate) mod wait;
 
 use shared::{Instant, Now, PlayId, RecordingSid};
@@ -42,6 +43,7 @@ use self::record::RecordVerb;
 use self::refer::Referring;
 use self::serving::Serving;
 use self::speak::Speaking;
+use self::streaming::Streaming;
 use super::Call;
 use crate::ids::{HttpId, PromptId};
 use crate::input::{HttpAnswer, HttpFailure, PromptFailure, RecordingEnd};
@@ -80,6 +82,8 @@ pub(crate) enum Activity {
     Queued(Box<Queued>),
     /// `<Dial><Queue>`.
     Serving(Box<Serving>),
+    /// `<Connect><Stream>`.
+    Streaming(Streaming),
     /// `<Refer>`.
     Referring(Box<Referring>),
     /// A child that is ready for its parent, or bridged with it.
@@ -196,6 +200,7 @@ macro_rules! each {
             Activity::Conferring($state) => $run,
             Activity::Queued($state) => $run,
             Activity::Serving($state) => $run,
+            Activity::Streaming($state) => $run,
             Activity::Referring($state) => $run,
             Activity::Joined($state) => $run,
             Activity::Departing($state) => $run,

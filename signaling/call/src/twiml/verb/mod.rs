@@ -16,6 +16,7 @@ pub mod refer;
 pub mod reject;
 pub mod say;
 pub(crate) mod ssml;
+pub mod stream;
 
 use std::fmt::Display;
 
@@ -35,6 +36,7 @@ pub use redirect::Redirect;
 pub use refer::Refer;
 pub use reject::Reject;
 pub use say::Say;
+pub use stream::{ConnectStream, Stream};
 
 use super::Reading;
 use super::attribute::Attributes;
@@ -95,6 +97,12 @@ pub enum Verb {
     StartRecording(Box<StartRecording>),
     /// Ends the recording that a `<Start>` gave this name.
     StopRecording(String),
+    /// Starts a one-way stream beside the verbs.
+    StartStream(Box<Stream>),
+    /// Ends the one-way stream of this name or SID.
+    StopStream(String),
+    /// Connects the party with an application by a two-way stream.
+    ConnectStream(Box<ConnectStream>),
     /// Replaces the document.
     Redirect(Redirect),
     /// Transfers the party's phone by REFER.
@@ -129,8 +137,9 @@ impl Verb {
             Self::Dial(_) => "Dial",
             Self::Enqueue(_) => "Enqueue",
             Self::Leave => "Leave",
-            Self::StartRecording(_) => "Start",
-            Self::StopRecording(_) => "Stop",
+            Self::StartRecording(_) | Self::StartStream(_) => "Start",
+            Self::StopRecording(_) | Self::StopStream(_) => "Stop",
+            Self::ConnectStream(_) => "Connect",
             Self::Redirect(_) => "Redirect",
             Self::Refer(_) => "Refer",
             Self::Reject(_) => "Reject",
@@ -152,9 +161,12 @@ impl Verb {
             | Self::Record(_)
             | Self::Dial(_)
             | Self::Enqueue(_)
+            | Self::ConnectStream(_)
             | Self::Refer(_) => true,
             Self::StartRecording(_)
             | Self::StopRecording(_)
+            | Self::StartStream(_)
+            | Self::StopStream(_)
             | Self::Redirect(_)
             | Self::Leave
             | Self::Reject(_)
@@ -191,9 +203,8 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Option<Verb
         "Refer" => refer::read(node, reading).map(|refer| refer.map(Verb::Refer)),
         "Reject" => reject::read(node, reading).map(|reject| reject.map(Verb::Reject)),
         "Hangup" => reject::read_hangup(node, reading).map(Some),
-        "Pay" | "Sms" | "Connect" | "Annotate" | "Prompt" => {
-            Ok(Some(unsupported(name, false, None)))
-        }
+        "Connect" => read_connect(node, reading),
+        "Pay" | "Sms" | "Annotate" | "Prompt" => Ok(Some(unsupported(name, false, None))),
         "Start" | "Stop" => read_side(node, reading),
         unknown => {
             let position = reading.place(node);
@@ -208,11 +219,27 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Option<Verb
 /// Reads a `<Start>` or `<Stop>`, which have one noun.
 fn read_side(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Verb> {
     let noun = node.first_element_child();
-    let noun = noun.filter(|noun| noun.tag_name().name() == "Recording");
-    match (node.tag_name().name(), noun) {
-        ("Start", Some(noun)) => recording::read_start(noun, reading),
-        ("Stop", Some(noun)) => recording::read_stop(noun, reading),
+    let name = noun.map_or("", |noun| noun.tag_name().name());
+    match (node.tag_name().name(), name, noun) {
+        ("Start", "Recording", Some(noun)) => recording::read_start(noun, reading),
+        ("Stop", "Recording", Some(noun)) => recording::read_stop(noun, reading),
+        ("Start", "Stream", Some(noun)) => stream::read_start(noun, reading),
+        ("Stop", "Stream", Some(noun)) => stream::read_stop(noun, reading),
         _ => Ok(Some(unsupported_side(node))),
+    }
+}
+
+/// Reads a `<Connect>`, which has one noun.
+fn read_connect(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Verb> {
+    match node.first_element_child() {
+        Some(noun) if noun.tag_name().name() == "Stream" => {
+            stream::read_connect(node, noun, reading)
+        }
+        Some(noun) => {
+            let noun = brief(noun.tag_name().name());
+            Ok(Some(unsupported(format_args!("Connect><{noun}"), false, None)))
+        }
+        None => Ok(Some(unsupported("Connect", false, None))),
     }
 }
 
@@ -225,11 +252,6 @@ fn unsupported(element: impl Display, goes_on: bool, callback: Option<SideCallba
 fn side_callback(node: Node<'_, '_>) -> Option<SideCallback> {
     let noun = node.first_element_child().filter(|_| node.tag_name().name() == "Start")?;
     let (url, method, event) = match noun.tag_name().name() {
-        "Stream" => (
-            "statusCallback",
-            "statusCallbackMethod",
-            ["StreamEvent", "stream-error", "StreamError"],
-        ),
         "Siprec" => (
             "statusCallback",
             "statusCallbackMethod",

@@ -1,0 +1,325 @@
+//! Streams of a call: start, stop, events, status callbacks. Sans-IO.
+//!
+//! Documents and REST start streams. A one-way stream (`<Start>`) runs beside the verbs and ends by its name,
+//! by REST or with the call; the two-way one (`<Connect>`) is an activity
+//! ([`super::activity::streaming`]). A stream that is opened gets exactly one end, and the call lives until all
+//! have theirs. A `<Start>` does not answer a call that rings (twiml.md 1.3): its stream waits and opens with the
+//! answer.
+
+use shared::media::TapTracks;
+use shared::{Code, Now, StreamSid, limits};
+
+use super::Call;
+use super::activity::Activity;
+use super::exchange::Exchange;
+use super::state::Leg;
+use crate::date::iso8601;
+use crate::effect::{CallEffect, StreamPlan};
+use crate::finding::{Finding, Position};
+use crate::form::Form;
+use crate::input::{StreamChange, StreamEnd, StreamEvent};
+use crate::setup::{StreamSettings, Webhook};
+use crate::stream::{StreamOpening, StreamUrl};
+use crate::twiml::verb::Stream;
+use crate::webhook::{HttpKind, WebUrl};
+
+/// A stream of this call, until it has ended.
+#[derive(Clone, Debug)]
+pub(super) struct StreamState {
+    name: Option<String>,
+    is_two_way: bool,
+    tracks: TapTracks,
+    callback: Option<Webhook>,
+    url: String,
+    phase: Phase,
+}
+
+/// How far a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The socket is being opened.
+    Opening,
+    Open,
+    /// We close it.
+    Closing,
+}
+
+/// A stream that opens with the answer.
+#[derive(Clone, Debug)]
+pub(super) struct WaitingStream {
+    stream: StreamSid,
+    settings: StreamSettings,
+}
+
+impl Call {
+    /// `<Start><Stream>`.
+    pub(super) fn start_side_stream(&mut self, now: Now, noun: Stream, position: Position) {
+        let stream = self.mint_stream(now);
+        let Some(settings) = self.stream_settings(now, stream, noun, position) else { return };
+        if let Err((code, sentence)) = self.check_side_stream(&settings) {
+            let finding = Finding::error(code, sentence).at(position);
+            return self.stream_refused(now, stream, &settings, finding);
+        }
+        if self.leg == Leg::Up {
+            return self.open_stream(stream, settings, false);
+        }
+        self.streams_waiting.push(WaitingStream { stream, settings });
+    }
+
+    pub(super) fn start_waiting_streams(&mut self) {
+        for WaitingStream { stream, settings } in std::mem::take(&mut self.streams_waiting) {
+            self.open_stream(stream, settings, false);
+        }
+    }
+
+    /// `<Stop><Stream>`.
+    pub(super) fn stop_side_stream(&mut self, name: &str, position: Position) {
+        let waiting = self.streams_waiting.len();
+        self.streams_waiting.retain(|waiting| waiting.settings.name.as_deref() != Some(name));
+        if self.streams_waiting.len() < waiting {
+            return;
+        }
+        let mut running = self.streams.iter().filter(|(_, state)| !state.is_two_way);
+        let found = running
+            .find(|(sid, state)| state.name.as_deref() == Some(name) || sid.to_string() == name);
+        match found.map(|(sid, _)| *sid) {
+            Some(stream) => self.close_stream(stream),
+            None => {
+                let message = format!("no stream named `{name}` runs: nothing is stopped");
+                let finding = Finding::warning(Code::TWIML_SCHEMA, message);
+                self.notify(finding.at(position), None);
+            }
+        }
+    }
+
+    /// REST starts a one-way stream of the call, or stops one.
+    pub(super) fn change_stream(&mut self, stream: StreamSid, change: StreamChange) {
+        match change {
+            // Control has refused a request that does not fit; the call may have changed since.
+            StreamChange::Start(settings) => {
+                if self.leg == Leg::Up && self.check_side_stream(&settings).is_ok() {
+                    self.open_stream(stream, *settings, false);
+                }
+            }
+            StreamChange::Stop => {
+                if self.streams.get(&stream).is_some_and(|state| !state.is_two_way) {
+                    self.close_stream(stream);
+                }
+            }
+        }
+    }
+
+    /// What REST needs to know before it starts a stream.
+    ///
+    /// # Errors
+    /// Code and sentence: the name is taken, or the call has its most tracks.
+    pub fn check_side_stream(&self, settings: &StreamSettings) -> Result<(), (Code, String)> {
+        let waiting = self.streams_waiting.iter().map(|waiting| &waiting.settings);
+        let open = self.streams.values().filter(|state| !state.is_two_way);
+        if let Some(name) = &settings.name {
+            let mut names = waiting.clone().map(|settings| &settings.name);
+            let mut open_names = open.clone().map(|state| &state.name);
+            let is_it = |other: &Option<String>| other.as_ref() == Some(name);
+            if names.any(is_it) || open_names.any(is_it) {
+                let sentence = format!("a stream named `{name}` runs already");
+                return Err((Code::TWIML_SCHEMA, sentence));
+            }
+        }
+        let used = waiting.map(|settings| count(settings.tracks));
+        let used: usize = used.chain(open.map(|state| count(state.tracks))).sum();
+        if used + count(settings.tracks) > limits::STREAM_TRACKS_A_CALL_MAX {
+            let most = limits::STREAM_TRACKS_A_CALL_MAX;
+            let sentence = format!("at most {most} tracks of a call leave by streams at once");
+            return Err((Code::STREAM_TRACK, sentence));
+        }
+        Ok(())
+    }
+
+    pub(super) fn mint_stream(&mut self, now: Now) -> StreamSid {
+        StreamSid::mint(now.unix_ms, self.setup.origin, self.random.number())
+    }
+
+    /// The noun with its URLs resolved; `None` where it cannot start, which is then told.
+    pub(super) fn stream_settings(
+        &mut self,
+        now: Now,
+        stream: StreamSid,
+        noun: Stream,
+        position: Position,
+    ) -> Option<StreamSettings> {
+        let Stream { url, name, tracks, callback, parameters, fault } = noun;
+        let callback = callback.and_then(|link| match self.resolve(&link.url) {
+            Ok(url) => Some(Webhook { url: url.configured(), method: link.method }),
+            Err(fault) => {
+                self.notify(Finding::warning(fault.code, fault.sentence).at(position), None);
+                None
+            }
+        });
+        let plaintext = self.setup.settings.streams_plaintext;
+        let url = match fault {
+            Some(fault) => Err(fault),
+            None => StreamUrl::read(&url, self.script.base.as_ref(), plaintext)
+                .map_err(|(code, sentence)| Finding::error(code, sentence).at(position)),
+        };
+        match url {
+            Ok(url) => {
+                if url.had_query {
+                    let message = "the query of a stream URL is not sent: use <Parameter>";
+                    let finding = Finding::warning(Code::TWIML_SCHEMA, message);
+                    self.notify(finding.at(position), None);
+                }
+                Some(StreamSettings { url, name, tracks, callback, parameters })
+            }
+            Err(finding) => {
+                let about = Told { name: name.as_deref(), callback: callback.as_ref() };
+                self.stream_event(now, stream, about, "stream-error", Some(&finding.message));
+                self.notify(finding, None);
+                None
+            }
+        }
+    }
+
+    fn stream_refused(
+        &mut self,
+        now: Now,
+        stream: StreamSid,
+        settings: &StreamSettings,
+        finding: Finding,
+    ) {
+        let about = Told { name: settings.name.as_deref(), callback: settings.callback.as_ref() };
+        self.stream_event(now, stream, about, "stream-error", Some(&finding.message));
+        self.notify(finding, None);
+    }
+
+    pub(super) fn open_stream(
+        &mut self,
+        stream: StreamSid,
+        settings: StreamSettings,
+        is_two_way: bool,
+    ) {
+        debug_assert!(self.leg == Leg::Up, "a stream needs the media of the leg");
+        let StreamSettings { url, name, tracks, callback, parameters } = settings;
+        self.timeline("stream", format_args!("{stream} to {}", url.text()));
+        let state = StreamState {
+            name: name.clone(),
+            is_two_way,
+            tracks,
+            callback,
+            url: url.text().to_owned(),
+            phase: Phase::Opening,
+        };
+        self.streams.insert(stream, state);
+        let (account, call) = (self.setup.account, self.setup.sid);
+        let opening = StreamOpening { stream, account, call, tracks, is_two_way, parameters };
+        self.effect(CallEffect::OpenStream(Box::new(StreamPlan { opening, name, url })));
+    }
+
+    pub(super) fn close_stream(&mut self, stream: StreamSid) {
+        let Some(state) = self.streams.get_mut(&stream) else { return };
+        if state.phase != Phase::Closing {
+            state.phase = Phase::Closing;
+            self.effect(CallEffect::CloseStream { stream });
+        }
+    }
+
+    pub(super) fn close_all_streams(&mut self) {
+        self.streams_waiting.clear();
+        let open: Vec<StreamSid> = self.streams.keys().copied().collect();
+        open.into_iter().for_each(|stream| self.close_stream(stream));
+    }
+
+    pub(super) fn on_stream(&mut self, now: Now, stream: StreamSid, event: StreamEvent) {
+        let Some(state) = self.streams.get_mut(&stream) else { return };
+        match event {
+            StreamEvent::Opened => {
+                if state.phase == Phase::Opening {
+                    state.phase = Phase::Open;
+                }
+                self.stream_callback(now, stream, "stream-started", None);
+            }
+            StreamEvent::Warned { code, sentence } => {
+                let exchange = Exchange { url: state.url.clone(), ..Exchange::default() };
+                let message = format!("stream {stream}: {sentence}");
+                self.notify(Finding::warning(code, message), Some(exchange));
+            }
+            StreamEvent::Ended(end) => self.stream_ended(now, stream, end),
+        }
+    }
+
+    fn stream_ended(&mut self, now: Now, stream: StreamSid, end: StreamEnd) {
+        let url = self.streams.get(&stream).map(|state| state.url.clone()).unwrap_or_default();
+        let was_open = self.streams.get(&stream).is_some_and(|state| state.phase != Phase::Opening);
+        match end {
+            StreamEnd::Stopped => self.timeline("stream", format_args!("{stream} stopped")),
+            StreamEnd::ClosedByPeer => {
+                self.timeline("stream", format_args!("{stream} closed by its server"));
+            }
+            StreamEnd::Failed { code, sentence, answer } => {
+                self.stream_callback(now, stream, "stream-error", Some(&sentence));
+                let mut exchange = Exchange { url, ..Exchange::default() };
+                if let Some(answer) = answer {
+                    exchange.response_headers =
+                        format!("Status: {}\nContent-Type: {}", answer.status, answer.content_type);
+                    exchange.response_body = answer.body;
+                }
+                let message = format!("stream {stream}: {sentence}");
+                self.notify(Finding::error(code, message), Some(exchange));
+            }
+        }
+        if was_open {
+            self.stream_callback(now, stream, "stream-stopped", None);
+        }
+        self.streams.remove(&stream);
+        let is_it = matches!(&self.activity, Activity::Streaming(own) if own.stream == stream);
+        if is_it {
+            self.streaming_over(now);
+        }
+    }
+
+    fn stream_callback(&mut self, now: Now, stream: StreamSid, event: &str, error: Option<&str>) {
+        // Copied: sending changes the call.
+        let Some(state) = self.streams.get(&stream).cloned() else { return };
+        let about = Told { name: state.name.as_deref(), callback: state.callback.as_ref() };
+        self.stream_event(now, stream, about, event, error);
+    }
+
+    fn stream_event(
+        &mut self,
+        now: Now,
+        stream: StreamSid,
+        about: Told<'_>,
+        event: &str,
+        error: Option<&str>,
+    ) {
+        let Some(callback) = about.callback else { return };
+        let mut form = Form::new();
+        form.push("AccountSid", self.setup.account);
+        form.push("CallSid", self.setup.sid);
+        form.push("StreamSid", stream);
+        match about.name {
+            Some(name) => form.push("StreamName", name),
+            None => form.push("StreamName", stream),
+        }
+        form.push("StreamEvent", event);
+        if let Some(error) = error {
+            form.push("StreamError", error);
+        }
+        form.push("Timestamp", iso8601(now.unix_ms));
+        let url = WebUrl::parse(&callback.url);
+        self.callback(HttpKind::SideCallback, url, callback.method, form);
+    }
+}
+
+/// Whom an event of a stream is told, and by which name.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    name: Option<&'a str>,
+    callback: Option<&'a Webhook>,
+}
+
+const fn count(tracks: TapTracks) -> usize {
+    match tracks {
+        TapTracks::Inbound | TapTracks::Outbound => 1,
+        TapTracks::Both => 2,
+    }
+}

@@ -1,0 +1,428 @@
+//! The thread of the streams: sockets by mio, frames by the rings of the cores.
+//!
+//! A turn: commands, frames, sockets, sockets that have more, and twice a second the timers. Frames come first,
+//! because they cannot wait; one stream takes at most 64 messages before the next has its turn.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use ::io::FeedWriter;
+use ::io::Sleeper;
+use call::{StreamEnd, StreamEvent};
+use mio::{Events, Poll, Token};
+use plane::g711;
+use rtrb::Consumer;
+use rustls::ClientConfig;
+use shared::{Codec, FRAME_SAMPLES, Instant, StreamSid, TapFrame, TapId};
+use shell::{Clock, Doorbell, Sender, bounded};
+use slab::Slab;
+
+use crate::connection::{Around, Connection, Step};
+use crate::meters::{StreamMeters, add};
+use crate::order::{Attachment, Command, OpenStream, StreamReport};
+use crate::port::Outcome;
+
+/// Bounds of the streams.
+#[derive(Clone, Debug)]
+pub struct StreamSettings {
+    /// Bytes of audio and marks that wait for their parties, of all streams together (`streams.buffer`).
+    pub buffer_bytes: usize,
+    /// Streams at once. Past it a stream is refused.
+    pub streams_max: usize,
+}
+
+/// What the thread is made of.
+pub struct StreamsParts {
+    /// TLS towards the servers.
+    pub tls: Arc<ClientConfig>,
+    /// The rings of the cores' taps for streams.
+    pub rings: Vec<Consumer<TapFrame>>,
+    /// The writing ends of the cores' rings of feeds, by the number of the core.
+    pub feeds: Vec<Option<FeedWriter>>,
+    /// Shows the cores whether the thread sleeps.
+    pub sleeper: Arc<Sleeper>,
+    /// Takes the reports; called on the thread.
+    pub on_report: Arc<dyn Fn(StreamReport) + Send + Sync>,
+}
+
+/// The handle of the thread. Dropping it ends all streams.
+pub struct Streams {
+    commands: Sender<Command>,
+    doorbell: Doorbell,
+    meters: Arc<StreamMeters>,
+    settings: StreamSettings,
+    poll: Option<(Poll, Receiver<Command>)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Streams {
+    /// The thread's queue and doorbell, before the cores that ring it are started.
+    ///
+    /// # Errors
+    /// The system gives no epoll.
+    pub fn prepare(settings: StreamSettings) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let doorbell = Doorbell::new(&poll, DOORBELL)?;
+        let (commands, queue) = bounded(COMMANDS_MAX, &doorbell);
+        Ok(Self {
+            commands,
+            doorbell,
+            meters: Arc::new(StreamMeters::default()),
+            settings,
+            poll: Some((poll, queue)),
+            thread: None,
+        })
+    }
+
+    /// Wakes the thread: for the cores.
+    pub fn doorbell(&self) -> Doorbell {
+        self.doorbell.clone()
+    }
+
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(&mut self, parts: StreamsParts) -> io::Result<()> {
+        let Some((poll, commands)) = self.poll.take() else { return Ok(()) };
+        let desk = Desk {
+            poll,
+            commands,
+            doorbell: self.doorbell.clone(),
+            settings: self.settings.clone(),
+            parts,
+            meters: Arc::clone(&self.meters),
+            connections: Slab::new(),
+            by_sid: HashMap::new(),
+            by_tap: HashMap::new(),
+            more: VecDeque::new(),
+            held: 0,
+            stopping: false,
+        };
+        let thread = thread::Builder::new().name("streams".to_owned()).spawn(move || desk.run())?;
+        self.thread = Some(thread);
+        Ok(())
+    }
+
+    /// Opens a stream over a connected socket. `Err` gives it back: the queue is full.
+    ///
+    /// # Errors
+    /// The thread is behind by its whole queue, or has ended.
+    pub fn open(&self, order: Box<OpenStream>) -> Result<(), Box<OpenStream>> {
+        self.commands.send(Command::Open(order)).map_err(|command| match command {
+            Command::Open(order) => order,
+            _ => unreachable!("a queue gives back what it got"),
+        })
+    }
+
+    /// A handle for other threads that open streams.
+    pub fn opener(&self) -> StreamOpener {
+        StreamOpener { commands: self.commands.clone() }
+    }
+
+    /// Gives a stream that is open its media.
+    pub fn attach(&self, stream: StreamSid, attachment: Attachment) {
+        self.order(Command::Attach(stream, attachment));
+    }
+
+    /// Tells the application of a key.
+    pub fn digit(&self, stream: StreamSid, digit: u8) {
+        self.order(Command::Digit(stream, digit));
+    }
+
+    /// Ends a stream.
+    pub fn close(&self, stream: StreamSid) {
+        self.order(Command::Close(stream));
+    }
+
+    /// The counters.
+    pub fn meters(&self) -> Arc<StreamMeters> {
+        Arc::clone(&self.meters)
+    }
+
+    fn order(&self, command: Command) {
+        if let Err(command) = self.commands.send(command) {
+            tracing::error!(?command, "the thread of the streams is behind: an order is lost");
+        }
+    }
+}
+
+impl Drop for Streams {
+    fn drop(&mut self) {
+        self.commands.send_patiently(Command::Stop);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of the streams has panicked");
+        }
+    }
+}
+
+/// Opens streams from any thread.
+#[derive(Clone, Debug)]
+pub struct StreamOpener {
+    commands: Sender<Command>,
+}
+
+impl StreamOpener {
+    /// As [`Streams::open`].
+    ///
+    /// # Errors
+    /// The thread is behind by its whole queue, or has ended.
+    pub fn open(&self, order: Box<OpenStream>) -> Result<(), Box<OpenStream>> {
+        self.commands.send(Command::Open(order)).map_err(|command| match command {
+            Command::Open(order) => order,
+            _ => unreachable!("a queue gives back what it got"),
+        })
+    }
+}
+
+struct Desk {
+    poll: Poll,
+    commands: Receiver<Command>,
+    doorbell: Doorbell,
+    settings: StreamSettings,
+    parts: StreamsParts,
+    meters: Arc<StreamMeters>,
+    connections: Slab<Connection>,
+    by_sid: HashMap<StreamSid, usize>,
+    by_tap: HashMap<TapId, usize>,
+    /// Connections with more to read than one turn took.
+    more: VecDeque<usize>,
+    /// Bytes that all sessions hold.
+    held: usize,
+    stopping: bool,
+}
+
+impl Desk {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS_A_TURN);
+        let mut tick_at = Clock.mono() + TICK;
+        while !self.stopping {
+            self.wait(&mut events, tick_at);
+            self.parts.sleeper.awake();
+            self.doorbell.answer();
+            let now = Clock.mono();
+            self.take_commands(now);
+            self.take_frames(now);
+            let ready: Vec<Token> = events.iter().map(|event| event.token()).collect();
+            for token in ready.into_iter().filter(|token| *token != DOORBELL) {
+                self.ready(now, token.0);
+            }
+            for _ in 0..self.more.len() {
+                let Some(index) = self.more.pop_front() else { break };
+                self.ready(now, index);
+            }
+            if now >= tick_at {
+                self.tick(now);
+                tick_at = now + TICK;
+            }
+            self.publish();
+        }
+        let now = Clock.mono();
+        let all: Vec<usize> = self.connections.iter().map(|(index, _)| index).collect();
+        for index in all {
+            self.act(now, index, |connection, around, outcome| connection.close(around, outcome));
+            self.end(index, StreamEnd::Stopped);
+        }
+        self.publish();
+    }
+
+    fn wait(&mut self, events: &mut Events, tick_at: Instant) {
+        self.parts.sleeper.announce();
+        let has_frames = self.parts.rings.iter().any(|ring| !ring.is_empty());
+        let until = tick_at.since(Clock.mono());
+        let timeout = if has_frames || !self.more.is_empty() { Duration::ZERO } else { until };
+        match self.poll.poll(events, Some(timeout)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+            Err(error) => {
+                tracing::error!(%error, "the sockets of the streams cannot be waited for");
+                events.clear();
+            }
+        }
+    }
+
+    fn take_commands(&mut self, now: Instant) {
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Open(order)) => self.open(now, *order),
+                Ok(Command::Attach(stream, attachment)) => self.attach(stream, attachment),
+                Ok(Command::Digit(stream, digit)) => {
+                    self.of(now, stream, |c, around, outcome| c.digit(digit, around, outcome))
+                }
+                Ok(Command::Close(stream)) => {
+                    self.of(now, stream, |c, around, outcome| c.close(around, outcome));
+                }
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
+                    self.stopping = true;
+                    return;
+                }
+                Err(TryRecvError::Empty) => return,
+            }
+        }
+    }
+
+    fn open(&mut self, now: Instant, order: OpenStream) {
+        let (call, stream) = (order.opening.call, order.opening.stream);
+        if self.connections.len() >= self.settings.streams_max {
+            let most = self.settings.streams_max;
+            let sentence = format!("the gateway has {most} streams at once already");
+            let code = shared::Code::STREAM_INTERNAL;
+            add(&self.meters.failed, 1);
+            return (self.parts.on_report)(StreamReport::failed(call, stream, code, sentence));
+        }
+        let entry = self.connections.vacant_entry();
+        let index = entry.key();
+        let registry = self.poll.registry();
+        match Connection::begin(now, order, &self.parts.tls, registry, Token(index)) {
+            Ok(connection) => {
+                entry.insert(connection);
+                self.by_sid.insert(stream, index);
+            }
+            Err(end) => {
+                add(&self.meters.failed, 1);
+                let event = StreamEvent::Ended(end);
+                (self.parts.on_report)(StreamReport { call, stream, event });
+            }
+        }
+    }
+
+    fn attach(&mut self, stream: StreamSid, attachment: Attachment) {
+        // A stream that has ended meanwhile: its end is under way to the call, which takes the tap back.
+        let Some(index) = self.by_sid.get(&stream).copied() else { return };
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        connection.attachment = Some(attachment);
+        self.by_tap.insert(attachment.tap, index);
+    }
+
+    fn take_frames(&mut self, now: Instant) {
+        for ring in 0..self.parts.rings.len() {
+            for _ in 0..FRAMES_A_TURN {
+                let Some(frame) = self.parts.rings.get_mut(ring).and_then(|ring| ring.pop().ok())
+                else {
+                    break;
+                };
+                self.take_frame(now, frame);
+            }
+        }
+    }
+
+    fn take_frame(&mut self, now: Instant, mut frame: TapFrame) {
+        if !self.by_tap.contains_key(&frame.tap) {
+            // The order to attach precedes the tap, so its command is in the queue by now.
+            self.take_commands(now);
+        }
+        let Some(index) = self.by_tap.get(&frame.tap).copied() else {
+            add(&self.meters.unknown_frames, 1);
+            return;
+        };
+        // Control closes the stream of a tap that ends.
+        if frame.last {
+            return;
+        }
+        let tracks = [frame.inbound.take(), frame.outbound.take()]
+            .map(|track| track.map(|samples| mulaw(frame.codec, samples)));
+        self.act(now, index, |connection, around, outcome| {
+            let [inbound, outbound] = &tracks;
+            connection.frame(&frame, [inbound.as_ref(), outbound.as_ref()], around, outcome)
+        });
+    }
+
+    fn of(
+        &mut self,
+        now: Instant,
+        stream: StreamSid,
+        act: impl FnOnce(&mut Connection, &mut Around<'_>, &mut Outcome) -> Step,
+    ) {
+        if let Some(index) = self.by_sid.get(&stream).copied() {
+            self.act(now, index, act);
+        }
+    }
+
+    fn ready(&mut self, now: Instant, index: usize) {
+        self.act(now, index, |connection, around, outcome| connection.ready(around, outcome));
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let all: Vec<usize> = self.connections.iter().map(|(index, _)| index).collect();
+        for index in all {
+            self.act(now, index, |connection, _, _| connection.tick(now));
+        }
+    }
+
+    /// One step of one connection, and what follows from it.
+    fn act(
+        &mut self,
+        now: Instant,
+        index: usize,
+        step: impl FnOnce(&mut Connection, &mut Around<'_>, &mut Outcome) -> Step,
+    ) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        let before = connection.session.held();
+        let room = self.settings.buffer_bytes.saturating_sub(self.held);
+        let mut outcome = Outcome::default();
+        let mut around = Around { now, feeds: &mut self.parts.feeds, room };
+        let step = step(connection, &mut around, &mut outcome);
+        self.held = self.held - before + connection.session.held();
+        let (call, stream) = {
+            let opening = connection.session.opening();
+            (opening.call, opening.stream)
+        };
+        add(&self.meters.sent, outcome.sent);
+        add(&self.meters.dropped, outcome.dropped);
+        add(&self.meters.received, outcome.received);
+        let report = |event| (self.parts.on_report)(StreamReport { call, stream, event });
+        if matches!(step, Step::Opened) {
+            add(&self.meters.opened, 1);
+            report(StreamEvent::Opened);
+        }
+        for (code, sentence) in outcome.warnings {
+            report(StreamEvent::Warned { code, sentence });
+        }
+        match step {
+            Step::Stays => {}
+            // What came behind the answer to the handshake was read with it: no event will tell.
+            Step::Opened | Step::More => self.more.push_back(index),
+            Step::Over(end) => self.end(index, end),
+        }
+    }
+
+    fn end(&mut self, index: usize, end: StreamEnd) {
+        let Some(connection) = self.connections.try_remove(index) else { return };
+        self.held -= connection.session.held();
+        self.more.retain(|waiting| *waiting != index);
+        let opening = connection.session.opening();
+        let (call, stream) = (opening.call, opening.stream);
+        self.by_sid.remove(&stream);
+        if let Some(attached) = connection.attachment {
+            self.by_tap.remove(&attached.tap);
+        }
+        add(&self.meters.ended, 1);
+        add(&self.meters.failed, u64::from(matches!(end, StreamEnd::Failed { .. })));
+        (self.parts.on_report)(StreamReport { call, stream, event: StreamEvent::Ended(end) });
+    }
+
+    fn publish(&self) {
+        self.meters.open.store(self.connections.len() as u64, Ordering::Relaxed);
+        self.meters.buffered.store(self.held as u64, Ordering::Relaxed);
+    }
+}
+
+fn mulaw(codec: Codec, mut samples: [u8; FRAME_SAMPLES]) -> [u8; FRAME_SAMPLES] {
+    g711::translate(codec, Codec::Pcmu, &mut samples);
+    samples
+}
+
+const DOORBELL: Token = Token(usize::MAX);
+const COMMANDS_MAX: usize = 8_192;
+const EVENTS_A_TURN: usize = 256;
+/// Frames of one core before the sockets' turn: 20 ms of as many streams as a thread serves.
+const FRAMES_A_TURN: usize = 2_048;
+/// Time between two looks at the timers.
+const TICK: Duration = Duration::from_millis(500);
