@@ -410,7 +410,7 @@ impl Track {
             if (0..WINDOW_SAMPLES as i64).contains(&place) {
                 let place = start + place as usize;
                 self.samples[place % WINDOW_SAMPLES] = *sample;
-                if place % SAMPLES_A_MS == 0 {
+                if place.is_multiple_of(SAMPLES_A_MS) {
                     self.mark(place, true);
                 }
             }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use shared::media::TapTracks;
 use shared::{Code, FRAME_SAMPLES};
 
-use super::session::StreamOpening;
+use super::opening::StreamOpening;
 
 /// A track as `media.track` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

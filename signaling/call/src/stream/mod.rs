@@ -5,9 +5,11 @@
 //! party. `message` writes and reads the JSON, `playout` holds the application's audio until the core has room.
 
 mod message;
+mod opening;
 mod playout;
 mod session;
 mod url;
 
-pub use session::{StreamOpening, StreamPort, StreamSession};
+pub use opening::StreamOpening;
+pub use session::{StreamPort, StreamSession};
 pub use url::StreamUrl;

@@ -5,28 +5,11 @@
 //! the application's audio has passed, and so pace what is written to the core. The end is the shell's:
 //! [`StreamSession::stop`] says good-bye, and the socket is closed.
 
-use shared::media::TapTracks;
-use shared::{AccountSid, CallSid, Code, FRAME_SAMPLES, FeedPart, StreamSid};
+use shared::{Code, FRAME_SAMPLES, FeedPart};
 
 use super::message::{self, Heard, Track, Writer};
+use super::opening::StreamOpening;
 use super::playout::{Full, Playout};
-
-/// The facts that `start` tells the application.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StreamOpening {
-    /// Its SID.
-    pub stream: StreamSid,
-    /// The account of the call.
-    pub account: AccountSid,
-    /// The call.
-    pub call: CallSid,
-    /// The audio that it gets.
-    pub tracks: TapTracks,
-    /// Whether the application may send audio (`<Connect><Stream>`).
-    pub is_two_way: bool,
-    /// `<Parameter>`s, by name.
-    pub parameters: Vec<(String, String)>,
-}
 
 /// What a session acts on.
 pub trait StreamPort {
@@ -211,6 +194,8 @@ const SILENCE: u8 = 0xFF;
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
+    use shared::media::TapTracks;
+    use shared::{AccountSid, CallSid, StreamSid};
 
     use super::*;
 
