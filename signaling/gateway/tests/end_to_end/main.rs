@@ -32,6 +32,7 @@ mod conference_control;
 mod conferences;
 mod connections;
 mod conservation;
+mod contact_centre;
 mod coverage;
 mod demo;
 mod detection;
