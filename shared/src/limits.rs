@@ -203,6 +203,8 @@ pub const FEED_SLOTS: usize = FEEDS_PER_CORE_MAX * 4;
 pub const STREAM_PLAYOUT_BYTES_MAX: usize = 600 * 8_000;
 /// Marks of one stream that wait. Past it: dropped, 31931.
 pub const STREAM_MARKS_MAX: usize = 4_096;
+/// Bytes of the name of a client. Past it: 13224 in a document, 21211 by REST.
+pub const CLIENT_IDENTITY_BYTES_MAX: usize = 121;
 /// `<Parameter>`s of one stream. Past it: skipped with a warning.
 pub const STREAM_PARAMETERS_MAX: usize = 99;
 /// Tracks of one call that leave by one-way streams, together (streams.md 1). Past it: the stream fails.

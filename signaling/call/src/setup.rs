@@ -90,6 +90,8 @@ pub enum Target {
     Sip(SipTarget),
     /// A telephone number in E.164, with `+`: Control finds the trunk.
     Number(String),
+    /// A client: Control finds the registered SIP user that stands for it.
+    Client(ClientTarget),
     /// A TwiML application: Control starts a second call, incoming to it, as the far party.
     Application(ApplicationTarget),
     /// A party that cannot be rung: a noun that this gateway does not serve, a bad URI or number. The
@@ -104,6 +106,15 @@ pub enum Target {
         /// The reason, for the operator.
         sentence: String,
     },
+}
+
+/// A client as the party of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientTarget {
+    /// Its name, which can stand as the user of a SIP URI.
+    pub identity: String,
+    /// Names and values for it: each becomes the SIP header `X-Param-<name>`.
+    pub parameters: Vec<(String, String)>,
 }
 
 /// An application as the party of a call.

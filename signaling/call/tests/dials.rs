@@ -321,7 +321,7 @@ fn status_callbacks_of_a_child_name_its_parent() {
 #[test]
 fn what_cannot_be_called_fails_alone() {
     let (mut story, words) =
-        Story::with("<Dial action=\"/d\"><Client>bob</Client><Sip>a@h</Sip></Dial>");
+        Story::with("<Dial action=\"/d\"><WhatsApp>+15550100</WhatsApp><Sip>a@h</Sip></Dial>");
     assert_eq!(
         words,
         [

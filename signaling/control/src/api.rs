@@ -237,6 +237,10 @@ impl Control {
         // of the call do not change.
         let (target, to) = match create.to {
             CallTarget::Number(number) => (Target::Number(number.clone()), number),
+            CallTarget::Client { identity, parameters } => {
+                let target = call::twiml::verb::client::target(&identity, parameters);
+                (target, format!("client:{identity}"))
+            }
             CallTarget::Application { sid, parameters } => {
                 // An unknown one is an error for the client, not a call that fails.
                 if self.snapshot.callable_application(create.account, sid).is_none() {

@@ -58,7 +58,10 @@ impl Control {
             Target::Number(_) => {
                 invite.trunk.and_then(|(trunk, _)| self.settings.trunks.get(trunk))
             }
-            Target::Sip(_) | Target::Application(_) | Target::Impossible { .. } => None,
+            Target::Sip(_)
+            | Target::Client(_)
+            | Target::Application(_)
+            | Target::Impossible { .. } => None,
         };
         trunk.map_or(self.settings.extensions, |trunk| trunk.extensions)
     }

@@ -369,6 +369,13 @@ pub enum CallTarget {
     Sip(String),
     /// A telephone number: `+` and digits, or digits.
     Number(String),
+    /// A client (`client:`).
+    Client {
+        /// Its name.
+        identity: String,
+        /// Names and values of the query behind it, decoded: what the client is told.
+        parameters: Vec<(String, String)>,
+    },
     /// A TwiML application (`app:`).
     Application {
         /// Its SID.

@@ -54,7 +54,7 @@ impl Call {
                 self.progress_event(now, ProgressEvent::Initiated);
                 self.leg_failed(now, Some(code), status, sentence);
             }
-            Target::Sip(_) | Target::Number(_) | Target::Application(_) => {
+            Target::Sip(_) | Target::Number(_) | Target::Client(_) | Target::Application(_) => {
                 // The setting lengthens every ring time; 0 by default (twiml.md 2.6, rule 5).
                 let ring_s = leg.ring_s.saturating_add(self.setup.settings.ring_extra_s);
                 let until = now.mono + Duration::from_secs(u64::from(ring_s));

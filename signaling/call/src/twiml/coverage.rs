@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use shared::Code;
 
 use super::verb::{
-    Verb, application, conference, dial, echo, enqueue, gather, noun, pause, play, record,
+    Verb, application, client, conference, dial, echo, enqueue, gather, noun, pause, play, record,
     recording, redirect, refer,
 };
 use super::verb::{reject, say, ssml, stream};
@@ -86,7 +86,7 @@ fn lines() -> impl Iterator<Item = Line> {
 
 /// The attribute tables of this package, by the elements from `<Response>` down.
 fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
-    let own: [(&str, &'static [attribute::Attribute]); 26] = [
+    let own: [(&str, &'static [attribute::Attribute]); 28] = [
         ("<Enqueue>", enqueue::ATTRIBUTES),
         ("<Dial><Queue>", enqueue::NOUN),
         ("<Say>", say::ATTRIBUTES),
@@ -105,6 +105,8 @@ fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
         ("<Dial><Conference>", conference::ATTRIBUTES),
         ("<Dial><Application>", application::ATTRIBUTES),
         ("<Dial><Application><Parameter>", application::PARAMETER),
+        ("<Dial><Client>", client::ATTRIBUTES),
+        ("<Dial><Client><Parameter>", client::PARAMETER),
         ("<Dial><Number>", noun::NUMBER),
         ("<Dial><Sip>", noun::SIP),
         ("<Dial><Sip><Uri>", noun::URI),
@@ -192,7 +194,7 @@ fn errors_of(verb: &Verb) -> Vec<Code> {
 fn impossible(target: &Target) -> Option<Code> {
     match target {
         Target::Impossible { code, .. } => Some(*code),
-        Target::Sip(_) | Target::Number(_) | Target::Application(_) => None,
+        Target::Sip(_) | Target::Number(_) | Target::Client(_) | Target::Application(_) => None,
     }
 }
 
@@ -223,6 +225,7 @@ fn document(place: &str, attribute: Option<(&str, &str)>) -> String {
             (true, path) => needs(path).1,
             (false, "<Dial><Sip>") => "sip:c@h",
             (false, "<Dial><Application>") => APPLICATION,
+            (false, "<Dial><Client>") => "<Identity>bob</Identity>",
             (false, _) => "",
         };
     }
@@ -269,6 +272,9 @@ fn needs(path: &str) -> (&'static [(&'static str, &'static str)], &'static str) 
         "<Enqueue>" => (&[("action", "/q"), ("waitUrl", "/w")], "support"),
         "<Dial><Queue>" => (&[("url", "/w")], "support"),
         "<Dial><Conference>" => (&[("waitUrl", "/w"), ("statusCallback", "/c")], "x"),
+        "<Dial><Client>" => (&[("url", "/s"), ("statusCallback", "/c")], "bob"),
+        "<Dial><Client><Parameter>" => (&[("name", "a"), ("value", "1")], ""),
+        "<Dial><Client><Identity>" => (&[], "bob"),
         "<Dial><Application>" => (&[("url", "/s"), ("statusCallback", "/c")], APPLICATION),
         "<Dial><Application><ApplicationSid>" => (&[], "AP00000000000000000000000000000001"),
         "<Dial><Application><Parameter>" => (&[("name", "a"), ("value", "b")], ""),

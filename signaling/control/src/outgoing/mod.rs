@@ -52,6 +52,13 @@ impl Control {
         if let Target::Application(target) = &leg.target {
             return self.call_application(now, sid, target);
         }
+        let leg = match &leg.target {
+            Target::Client(client) => match self.sip_target_of_client(sid, client) {
+                Ok(target) => OutboundLeg { target: Target::Sip(target), ..leg },
+                Err(no_way) => return self.no_way(sid, no_way),
+            },
+            _ => leg,
+        };
         if matches!(&leg.target, Target::Sip(target) if self.is_own_host(&target.host)) {
             return self.ring(now, sid, leg);
         }
@@ -320,6 +327,8 @@ impl Control {
                 self.trunk_recipient(number, trunk.unwrap_or_default())
             }
             // Rung by `crate::linked`, without an INVITE.
+            // `begin_invite` has put the SIP user in its place.
+            (Target::Client(_), _) => Err(refused("A client has no SIP address of its own.")),
             (Target::Application(_), _) => Err(refused("An application has no SIP address.")),
             (Target::Impossible { code, status, sentence, .. }, _) => {
                 let sentence = sentence.clone().into();

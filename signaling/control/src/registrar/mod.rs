@@ -5,6 +5,7 @@
 //! wait in the transaction (`UserAgent::hold`), as their digest is spent.
 
 pub(crate) mod admission;
+mod clients;
 mod clock;
 mod contacts;
 mod ring;

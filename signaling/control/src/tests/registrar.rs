@@ -307,12 +307,16 @@ fn an_office_of_registered_phones_is_vouched_for() {
 
 /// A call of the parent at the desk that dials alice.
 fn dial(rig: &mut Rig, uri: &str) {
+    dial_noun(rig, &format!("<Sip>{uri}</Sip>"));
+}
+
+fn dial_noun(rig: &mut Rig, noun: &str) {
     rig.come_from(Transport::Udp, super::rig::CALLER);
     let invite = Invite::default();
     let statuses = rig.invite_as(&invite, "alice", PASSWORD);
     assert_eq!(statuses, [100, 180]);
     rig.sent.clear();
-    rig.answer_webhook(&format!("<Dial><Sip>{uri}</Sip></Dial>"));
+    rig.answer_webhook(&format!("<Dial>{noun}</Dial>"));
     rig.ack_last_with_digest(&invite);
 }
 
@@ -350,6 +354,28 @@ fn a_call_rings_every_contact_where_it_registered_from_and_the_first_answer_wins
     let count = |method: &str| methods.iter().filter(|other| *other == method).count();
     assert_eq!((count("ACK"), count("CANCEL")), (1, 1), "{methods:?}");
     assert!(rig.faults.is_empty(), "{:?}", rig.faults);
+}
+
+#[test]
+fn a_client_is_the_registered_user_of_that_name_and_its_parameters_are_headers() {
+    let mut rig = rig();
+    register(&mut rig, &ALICE);
+    dial_noun(
+        &mut rig,
+        "<Client><Identity>alice</Identity><Parameter name=\"ticket\" value=\"t-81\"/></Client>",
+    );
+    assert_eq!(invites(&rig).len(), 1);
+    let invite = rig.sent.iter().find_map(|(_, message)| match message {
+        sip::Message::Request(request) if request.method == sip::Method::Invite => {
+            request.headers.get("X-Param-ticket").map(ToString::to_string)
+        }
+        _ => None,
+    });
+    assert_eq!(invite.as_deref(), Some("t-81"));
+    let mut rig = self::rig();
+    dial_noun(&mut rig, "<Client>alice</Client>");
+    assert!(invites(&rig).is_empty());
+    assert!(codes(&rig).contains(&Code::NUMBER_NOT_CALLABLE), "{:?}", codes(&rig));
 }
 
 #[test]

@@ -206,6 +206,55 @@ fn registered_phones_are_called_with_srtp_where_the_uri_says_secure() {
 }
 
 #[test]
+fn a_client_is_the_registered_phone_of_that_name_and_nobody_where_there_is_none() {
+    let application = Application::start(|asked| match asked.path.as_str() {
+        "/ring" => Answer::twiml(
+            "<Dial action=\"/dialed\"><Client><Identity>bob</Identity>\
+             <Parameter name=\"ticket\" value=\"t-81\"/></Client></Dial>",
+        ),
+        "/nobody" => Answer::twiml("<Dial action=\"/dialed\"><Client>carol</Client></Dial>"),
+        _ => Answer::twiml(""),
+    });
+    let gateway = Gateway::start("");
+    let domain = gateway.domain_to_register(&application.url("/voice"), &["bob"]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut phone = Registering::new(folder.path(), &gateway, "bob", "udp").start();
+    gateway.wait_registered(&domain, 1);
+    let printed = sdk::python(
+        &gateway,
+        "from twilio.base.exceptions import TwilioRestException\n\
+         call = client.calls.create(to='client:bob', from_='desk', twiml='<Response><Pause length=\"1\"/></Response>')\n\
+         assert call.to == 'client:bob', call._properties\n\
+         try:\n\
+         \x20   client.calls.create(to='client:', from_='desk', twiml='<Response/>')\n\
+         \x20   raise SystemExit('no name')\n\
+         except TwilioRestException as error:\n\
+         \x20   assert (error.status, error.code) == (400, 21211), error\n\
+         print(call.sid)\n",
+    );
+    phone.wait_for("state CONFIRMED");
+    let timeline = gateway.wait_for_timeline(printed.trim());
+    assert!(timeline.contains("status in-progress"), "{timeline}");
+    drop(phone);
+
+    for (path, status) in [("/nobody", "failed")] {
+        let (party, port) = (crate::rtp::Party::new(), crate::sipp::free_port());
+        let callee = Sipp::new(&crate::sipp::callee("", "0 101"))
+            .key("media", &party.port().to_string())
+            .with(&format!("-p {port} -m 1"))
+            .spawn();
+        crate::sipp::wait_until_bound(port);
+        let url = application.url(path);
+        let to = format!("sip:party@127.0.0.1:{port}");
+        gateway.create("Calls.json", &[("To", &to), ("From", "desk"), ("Url", &url)]);
+        let dialed = application.wait_for_path("/dialed");
+        assert_eq!(dialed.parameter("DialCallStatus"), Some(status));
+        callee.finish().expect_success();
+    }
+    assert!(gateway.notified().contains(&"13224".to_owned()));
+}
+
+#[test]
 fn our_own_phone_registers_answers_a_call_and_unregisters_and_a_kill_loses_nothing() {
     let gateway = Gateway::start("");
     let application = Application::start(|_| Answer::twiml("<Hangup/>"));

@@ -114,7 +114,7 @@ fn display_name(to: &CallTarget, form: &Form) -> Result<(), WriteError> {
     }
     match to {
         CallTarget::Sip(_) => Ok(()),
-        CallTarget::Number(_) | CallTarget::Application { .. } => {
+        CallTarget::Number(_) | CallTarget::Client { .. } | CallTarget::Application { .. } => {
             Err(invalid_parameter("CallerDisplayName can only be given to a SIP URI"))
         }
     }

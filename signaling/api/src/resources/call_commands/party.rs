@@ -1,7 +1,7 @@
 //! The parties of a call to be placed: `To`, `From` and `CallerId`, checked for form. Control resolves them.
 
 use shared::Code;
-use shared::limits::{SIP_NOUN_HEADERS_MAX, SIP_NOUN_URI_MAX};
+use shared::limits::{CLIENT_IDENTITY_BYTES_MAX, SIP_NOUN_HEADERS_MAX, SIP_NOUN_URI_MAX};
 use store::{CallTarget, WriteError};
 
 use crate::request::percent_decode;
@@ -22,10 +22,7 @@ pub(super) fn target(to: &str) -> Result<CallTarget, WriteError> {
         Some("sip") => sip_target(to),
         // As in TwiML, `sips:` means `transport=tls`.
         Some("sips") => sip_target(&over_tls(to)),
-        Some("client") => {
-            let message = "To `client:` is not built in this version of the gateway";
-            Err(WriteError::invalid(Code::TO_INVALID, message))
-        }
+        Some("client") => client(to),
         Some("app") => application(to),
         Some(_) | None => number(to).map(CallTarget::Number).ok_or_else(|| {
             // The contract has two codes: letters look like a name that was meant as a URI.
@@ -41,6 +38,29 @@ pub(super) fn target(to: &str) -> Result<CallTarget, WriteError> {
     }
 }
 
+/// Reads `client:NAME[?name=value&…]`. Control finds who is registered by the name.
+fn client(to: &str) -> Result<CallTarget, WriteError> {
+    let rest = to.get("client:".len()..).unwrap_or_default();
+    let (identity, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+~!*'".contains(&byte);
+    let fits = (1..=CLIENT_IDENTITY_BYTES_MAX).contains(&identity.len());
+    if !fits || !identity.bytes().all(is_plain) {
+        let message = "To `client:` needs a name: 1 to 121 letters, digits and - _ . + ~ ! * '";
+        return Err(WriteError::invalid(Code::TO_INVALID, message));
+    }
+    let parameters = parameters(query)?;
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let fits = |(name, value): &(String, String)| {
+        name.bytes().all(is_token) && !value.contains(char::is_control)
+    };
+    if !parameters.iter().all(fits) {
+        let message =
+            "The parameters of To become SIP headers: names have letters, digits and - _ . only";
+        return Err(WriteError::invalid(Code::TO_INVALID, message));
+    }
+    Ok(CallTarget::Client { identity: identity.to_owned(), parameters })
+}
+
 /// Reads `app:AP…[?name=value&…]`. Control looks the application up.
 fn application(to: &str) -> Result<CallTarget, WriteError> {
     let rest = to.get("app:".len()..).unwrap_or_default();
@@ -48,6 +68,11 @@ fn application(to: &str) -> Result<CallTarget, WriteError> {
     let sid = sid.parse().map_err(|_| {
         WriteError::invalid(Code::APPLICATION_SID, "To `app:` names no SID of an application")
     })?;
+    Ok(CallTarget::Application { sid, parameters: parameters(query)? })
+}
+
+/// Names and values of the query behind a `To`, decoded.
+fn parameters(query: &str) -> Result<Vec<(String, String)>, WriteError> {
     if query.chars().count() >= SIP_NOUN_HEADERS_MAX {
         let message =
             format!("The parameters of To must be shorter than {SIP_NOUN_HEADERS_MAX} characters");
@@ -55,9 +80,7 @@ fn application(to: &str) -> Result<CallTarget, WriteError> {
     }
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let pairs = pairs.filter(|(name, _)| !name.is_empty());
-    let parameters =
-        pairs.map(|(name, value)| (percent_decode(name), percent_decode(value))).collect();
-    Ok(CallTarget::Application { sid, parameters })
+    Ok(pairs.map(|(name, value)| (percent_decode(name), percent_decode(value))).collect())
 }
 
 /// Turns `sips:` into `sip:` over TLS; such a URI may not name a transport of its own.
@@ -166,7 +189,7 @@ pub(super) fn caller(to: &CallTarget, from: &str) -> Result<String, WriteError> 
         WriteError::invalid(Code::FROM_INVALID, format!("From is not valid: {problem}"))
     };
     match to {
-        CallTarget::Sip(_) | CallTarget::Application { .. } => {
+        CallTarget::Sip(_) | CallTarget::Client { .. } | CallTarget::Application { .. } => {
             if let Some(number) = number(from) {
                 return Ok(number);
             }

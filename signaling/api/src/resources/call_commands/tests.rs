@@ -68,7 +68,7 @@ fn each_bad_parameter_of_a_call_has_its_code() {
         (&[("To", "sip:bob@[::1")], Code::TO_INVALID),
         (&[("To", "sip:bob@ho st")], Code::TO_INVALID),
         (&[("To", "sip:bob@host\r\nX: y")], Code::TO_INVALID),
-        (&[("To", "client:joe")], Code::TO_INVALID),
+        (&[("To", "client:joe doe")], Code::TO_INVALID),
         (&[("To", "app:bob")], Code::APPLICATION_SID),
         (&[("To", &long_parameters)], Code::TO_INVALID),
         (&[("To", "bob")], Code::TO_NOT_A_NUMBER),

@@ -4,6 +4,7 @@ use roxmltree::Node;
 use shared::{Code, limits};
 
 use super::application;
+use super::client;
 use super::conference::{self, ConferenceNoun};
 use super::enqueue::{self, QueueNoun};
 use super::noun::{self, Noun, NounKind};
@@ -177,7 +178,8 @@ fn targets(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Targets, Fin
         match child.tag_name().name() {
             "Number" => targets.push(noun::read_number(child, reading)?),
             "Sip" => targets.push(noun::read_sip(child, reading)?),
-            "Client" | "Sim" | "WhatsApp" => targets.push(noun::read_other(child, reading)?),
+            "Client" => targets.push(client::read(child, reading)?),
+            "Sim" | "WhatsApp" => targets.push(noun::read_other(child, reading)?),
             // Breaks the verb: no other target can stand in for a room or a queue.
             "Conference" if conference.is_none() => {
                 conference = Some(Box::new(conference::read(child, reading)?));
@@ -271,10 +273,10 @@ mod tests {
     }
 
     #[test]
-    fn clients_fail_alone() {
-        let dial = dial("<Dial><Client>bob</Client><Sip>sip:a@h</Sip></Dial>");
+    fn what_has_no_transport_fails_alone() {
+        let dial = dial("<Dial><WhatsApp>+15550100</WhatsApp><Sip>sip:a@h</Sip></Dial>");
         assert!(
-            matches!(&dial.targets[0].target, Target::Impossible { code: Code::NUMBER_NOT_CALLABLE, to, .. } if to == "client:bob")
+            matches!(&dial.targets[0].target, Target::Impossible { code: Code::NUMBER_NOT_CALLABLE, to, .. } if to == "+15550100")
         );
         assert_eq!(dial.targets.len(), 2);
     }

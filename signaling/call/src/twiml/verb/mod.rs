@@ -1,6 +1,7 @@
 //! Verbs, one file each: attribute table, type, reader. Sans-IO.
 
 pub mod application;
+pub mod client;
 pub mod conference;
 pub mod dial;
 pub mod echo;

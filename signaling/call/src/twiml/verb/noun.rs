@@ -50,7 +50,9 @@ pub enum NounKind {
         /// Whether the application gets `To` of the parent (`copyParentTo`).
         copies_to: bool,
     },
-    /// `<Client>`, `<Sim>`, `<WhatsApp>`: the child fails with 13224.
+    /// `<Client>`.
+    Client,
+    /// `<Sim>`, `<WhatsApp>`: the child fails with 13224.
     Other,
 }
 
@@ -200,22 +202,14 @@ pub(crate) fn read_sip(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<
     Ok(noun(NounKind::Sip, target, &attributes))
 }
 
-/// `<Client>`, `<Sim>`, `<WhatsApp>`: the child is made and fails, so that the action can report it.
+/// `<Sim>`, `<WhatsApp>`: the child is made and fails, so that the action can report it.
 pub(crate) fn read_other(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Noun, Finding> {
     let attributes = Attributes::read(node, OTHER, reading)?;
     let name = node.tag_name().name();
-    let to = match name {
-        "Client" => format!("client:{}", client_identity(node)),
-        _ => own_text(node),
-    };
+    let to = own_text(node);
     let sentence = format!("<{name}> cannot be called: this gateway has no such transport");
     let target = Target::Impossible { to, code: Code::NUMBER_NOT_CALLABLE, status: None, sentence };
     Ok(noun(NounKind::Other, target, &attributes))
-}
-
-fn client_identity(node: Node<'_, '_>) -> String {
-    let identity = node.children().find(|child| child.has_tag_name("Identity"));
-    own_text(identity.unwrap_or(node))
 }
 
 pub(super) fn noun(kind: NounKind, target: Target, attributes: &Attributes<'_>) -> Noun {

@@ -122,8 +122,12 @@ impl Call {
         let asked = asked?;
         let (fits, code) = match kind {
             NounKind::Number => (is_number(asked), Code::DIAL_CALLER_ID),
-            NounKind::Sip if asked.len() > CALLER_ID_MAX => (false, Code::SIP_CALLER_ID_LENGTH),
-            NounKind::Sip => (asked.bytes().all(is_caller_id_byte), Code::DIAL_CALLER_ID),
+            NounKind::Sip | NounKind::Client if asked.len() > CALLER_ID_MAX => {
+                (false, Code::SIP_CALLER_ID_LENGTH)
+            }
+            NounKind::Sip | NounKind::Client => {
+                (asked.bytes().all(is_caller_id_byte), Code::DIAL_CALLER_ID)
+            }
             // No SIP leaves: the caller id only stands in records and webhooks.
             NounKind::Application { .. } | NounKind::Other => (true, Code::DIAL_CALLER_ID),
         };
@@ -153,6 +157,7 @@ fn reported(target: &Target) -> String {
     match target {
         Target::Sip(target) => target.reported.clone(),
         Target::Number(number) => number.clone(),
+        Target::Client(target) => format!("client:{}", target.identity),
         Target::Application(target) => target.dialed.clone(),
         Target::Impossible { to, .. } => to.clone(),
     }
