@@ -26,7 +26,7 @@ mod pace;
 
 use shared::{Codec, FRAME_SAMPLES, Playout};
 
-use self::conceal::{Concealer, PAST_SAMPLES, PERIOD_MAX, SILENT_AFTER};
+use self::conceal::{Concealer, PAST_SAMPLES, PERIOD_MAX, SEARCHED, SILENT_AFTER};
 use self::pace::{Pace, Step};
 use crate::g711;
 
@@ -229,6 +229,11 @@ impl PlayoutBuffer {
 
     /// Conceals the blocks of a frame that are not present, and fades into those that are.
     fn mend(&mut self, frame: &mut [u8; FRAME_SAMPLES], present: u32) {
+        // Nearly all frames are of one kind.
+        if present == 0 {
+            self.conceal(self.read, frame);
+            return self.keep(self.read, frame);
+        }
         let is_present = |block: usize| present >> block & 1 == 1;
         let mut from = 0;
         while from < FRAME_BLOCKS as usize {
@@ -258,9 +263,16 @@ impl PlayoutBuffer {
                 codes.fill(self.codec.silence());
                 return;
             }
-            self.concealer.begin(&self.samples_at(position.wrapping_sub(PAST_SAMPLES as u32)));
+            self.begin_loss(position);
         }
         self.concealer.fill(self.codec, codes);
+    }
+
+    fn begin_loss(&mut self, position: u32) {
+        let before = |samples: usize| position.wrapping_sub(samples as u32);
+        if self.concealer.begin(&self.samples_at(before(SEARCHED))) {
+            self.concealer.put_older(&self.samples_at(before(PAST_SAMPLES)));
+        }
     }
 
     /// Leaves out what the delay is too long. Answers whether it has read the frame, and the samples left out.
@@ -317,7 +329,7 @@ impl PlayoutBuffer {
         }
         if self.has_begun && !self.concealer.is_active() {
             // What goes on is faded into, as behind a loss.
-            self.concealer.begin(&self.samples_at(self.read.wrapping_sub(PAST_SAMPLES as u32)));
+            self.begin_loss(self.read);
             self.concealer.fill(self.codec, &mut [0]);
         }
         self.pass(frames * FRAME);

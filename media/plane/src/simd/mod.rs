@@ -1,4 +1,4 @@
-//! The loops that are worth a wide register: G.711 look-ups and the bins of the DTMF detector. Sans-IO.
+//! The loops that are worth a wide register: G.711 look-ups, the bins of the DTMF detector, searches. Sans-IO.
 //!
 //! Each has a safe twin in `scalar.rs` that gives the same bytes for every input; what runs is chosen
 //! by the CPU, looked up once. All sums are of integers, so that a call is
@@ -84,6 +84,27 @@ pub(crate) fn power(turn: &Turn, blocks: [&[f32; SUMS]; 3]) -> [f32; SUMS / 2] {
         return wide.power(turn, blocks);
     }
     scalar::power(turn, blocks)
+}
+
+/// Safe code for [`widely`]. A closure would not do: `run` has to be `#[inline(always)]`, like what it calls, because
+/// only what is inlined gets the wider registers.
+pub(crate) trait Work {
+    /// What comes out.
+    type Answer;
+    /// Does it.
+    fn run(self) -> Self::Answer;
+}
+
+/// Runs safe code, compiled for the registers of this CPU. It is its own twin.
+#[inline]
+pub(crate) fn widely<W: Work>(work: W) -> W::Answer {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    match x86::form() {
+        Form::Wide(wide) => return wide.run(work),
+        Form::Half(half) => return half.run(work),
+        Form::Plain => {}
+    }
+    work.run()
 }
 
 /// The form that runs on this machine, for reports.

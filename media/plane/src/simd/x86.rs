@@ -6,7 +6,8 @@ use std::arch::x86_64::*;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::{
-    BLOCK_SAMPLES, BlockCoefficients, BlockSums, HalfTable, PairCoefficients, SUMS, Turn, scalar,
+    BLOCK_SAMPLES, BlockCoefficients, BlockSums, HalfTable, PairCoefficients, SUMS, Turn, Work,
+    scalar,
 };
 
 /// Shorter pieces use the scalar table: loading the wide one would take longer.
@@ -65,6 +66,13 @@ const HALF: u8 = 2;
 const WIDE: u8 = 3;
 
 impl Wide {
+    /// See [`super::widely`].
+    #[inline]
+    pub fn run<W: Work>(self, work: W) -> W::Answer {
+        // SAFETY: the value is only made where AVX-512 F was found, which includes the function's feature.
+        unsafe { run_256(work) }
+    }
+
     /// See [`super::translate`].
     #[inline]
     pub fn translate(self, table: &[u8; 256], samples: &mut [u8]) {
@@ -94,6 +102,13 @@ impl Wide {
 }
 
 impl Half {
+    /// See [`super::widely`].
+    #[inline]
+    pub fn run<W: Work>(self, work: W) -> W::Answer {
+        // SAFETY: the value is only made where the function's feature was found.
+        unsafe { run_256(work) }
+    }
+
     /// On any machine that has AVX2, also where [`form`] gives better.
     #[cfg(test)]
     pub fn find() -> Option<Self> {
@@ -118,6 +133,12 @@ impl Half {
         let sums = unsafe { sums_256(coefficients, &samples) };
         BlockSums { sums: sums.map(|sum| sum as f32), energy }
     }
+}
+
+/// What is inlined here has registers of 256 bits.
+#[target_feature(enable = "avx2")]
+fn run_256<W: Work>(work: W) -> W::Answer {
+    work.run()
 }
 
 /// A look-up among 256 bytes is two among 128 and a choice by the top bit.
