@@ -153,7 +153,7 @@ impl NotRelayable {
             Self::Held => "the call is on hold",
             Self::NoDestination => "the other party has no media address",
             Self::Secured => "SRTP on one side or both",
-            Self::Tapped => "its audio is recorded",
+            Self::Tapped => "its audio is recorded or streamed",
             Self::Detecting => "its audio decides what answered the call",
             Self::DigitsInAudio => "digits are detected in its audio",
             Self::Playing => "a prompt or digits play to the other party",

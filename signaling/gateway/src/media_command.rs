@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn each_leg_has_a_line_below_the_headings_and_the_sums_come_last() {
-        let why = serde_json::json!({ "reason": "tapped", "sentence": "its audio is recorded" });
+        let why = serde_json::json!({ "reason": "tapped", "sentence": "its audio is recorded or streamed" });
         let legs = [leg("kernel", Value::Null), leg("user_space", why)];
         let text = table(&serde_json::json!({ "legs": legs, "left_out": 2, "unanswered": 0 }));
         let lines: Vec<&str> = text.lines().collect();
@@ -138,7 +138,7 @@ mod tests {
             assert_eq!(line.find("192.0.2.1:4000"), lines[0].find("remote"), "{text}");
             assert!(line.contains(" 40/42 ") && line.contains(" 0/7 "), "{text}");
         }
-        assert!(lines[2].ends_with("its audio is recorded"), "{text}");
+        assert!(lines[2].ends_with("its audio is recorded or streamed"), "{text}");
         assert_eq!(lines[2].find("its audio"), lines[0].find("why not"), "{text}");
         assert_eq!(lines[3], "2 legs, 1 of them relayed by the kernel");
         assert_eq!(lines[4], "2 more legs are up and not listed");

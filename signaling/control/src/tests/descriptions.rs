@@ -82,7 +82,7 @@ fn the_list_is_answered_when_every_core_has_answered() {
     assert_eq!((&first["codec"], &first["remote"]), (&json!("PCMU"), &json!("192.0.2.7:4000")));
     assert_eq!(second["call_sid"], child.to_string());
     assert_eq!(second["tier"], "user_space");
-    let why = json!({ "reason": "tapped", "sentence": "its audio is recorded" });
+    let why = json!({ "reason": "tapped", "sentence": "its audio is recorded or streamed" });
     assert_eq!(second["why_not_kernel"], why);
     assert_eq!(rig.control.leg_survey.deadline(), None);
 }
