@@ -31,6 +31,7 @@ soak: clients
 	$(CARGO) build --release --quiet
 	$(CARGO) run --release --quiet -p sim -- --seeds 20000
 	$(CARGO) run --release --quiet -p sim -- --planes 20000
+	$(CARGO) run --release --quiet -p sim -- --rooms 2000
 	SIDETONE_SOAK=1 $(CARGO) nextest run --release -p io --test corruption
 	$(CARGO) run --release --quiet -p sim -- --dialogs 100000
 	$(CARGO) run --release --quiet -p sim -- --whole 100000

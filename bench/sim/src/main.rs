@@ -22,6 +22,9 @@ fn main() -> ExitCode {
     if arguments.has("--planes") {
         return many(&arguments, "--planes", "media cores", sim::planes::run);
     }
+    if arguments.has("--rooms") {
+        return many(&arguments, "--rooms", "rooms", sim::planes::rooms::run);
+    }
     if let Some(seed) = arguments.number("--seed") {
         sim::replay(seed).iter().for_each(|line| println!("{line}"));
         return ExitCode::SUCCESS;
@@ -113,6 +116,7 @@ const INPUTS: u64 = 100_000;
 const USAGE: &str = "sim plays simulated calls and feeds hostile bytes:
   --seeds COUNT | --seed N                  plays calls of seeds 0..COUNT, or shows the call of seed N
   --planes COUNT | --planes --seed N        compares media cores with their reference, one core and three
+  --rooms COUNT | --rooms --seed N          compares who hears whom in a room with its roles, one core and three
   --dialogs COUNT | --dialogs --seed N      compares dialogs of two user agents with their model
   --whole COUNT | --whole --seed N          compares a whole gateway in trouble with its model
   --fuzz TARGET|all [--seed N] [--inputs M] feeds M mutated inputs to readers, from seed N on";

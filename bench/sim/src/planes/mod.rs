@@ -10,6 +10,7 @@ mod fed;
 mod feeding;
 mod heard;
 mod reference;
+pub mod rooms;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -547,31 +548,40 @@ impl Story {
     }
 
     fn plan(&self, index: usize, first: (u16, u32)) -> LegPlan {
-        let party = &self.parties[index];
-        let mut remote_rtcp = party.address;
-        remote_rtcp.set_port(party.address.port() + 1);
-        LegPlan {
-            port: port(index),
-            media: NegotiatedMedia {
-                remote_rtp: Some(party.address),
-                remote_rtcp: Some(remote_rtcp),
-                rtcp_mux: false,
-                codec: party.codec,
-                payload_type_send: payload_type(party.codec),
-                payload_type_receive: payload_type(party.codec),
-                event_payload_type_send: Some(101),
-                event_payload_type_receive: Some(101),
-                direction: party.direction,
-                ptime_ms: 20,
-                srtp: None,
-            },
-            latch: if index.is_multiple_of(2) { LatchMode::Peer } else { LatchMode::Sdp },
-            signaling_peer: None,
-            ssrc: 0x5000_0000 + index as u32,
-            first_sequence: first.0,
-            first_timestamp: first.1,
-            media_timeout_ms: 0,
-        }
+        let Party { address, codec, direction, .. } = self.parties[index];
+        leg_plan(index, address, codec, direction, first)
+    }
+}
+
+/// The leg of a party. Every second one learns the party's address from its first packet.
+fn leg_plan(
+    index: usize,
+    address: SocketAddr,
+    codec: Codec,
+    direction: Direction,
+    first: (u16, u32),
+) -> LegPlan {
+    LegPlan {
+        port: port(index),
+        media: NegotiatedMedia {
+            remote_rtp: Some(address),
+            remote_rtcp: Some(SocketAddr::new(address.ip(), address.port() + 1)),
+            rtcp_mux: false,
+            codec,
+            payload_type_send: payload_type(codec),
+            payload_type_receive: payload_type(codec),
+            event_payload_type_send: Some(101),
+            event_payload_type_receive: Some(101),
+            direction,
+            ptime_ms: 20,
+            srtp: None,
+        },
+        latch: if index.is_multiple_of(2) { LatchMode::Peer } else { LatchMode::Sdp },
+        signaling_peer: None,
+        ssrc: 0x5000_0000 + index as u32,
+        first_sequence: first.0,
+        first_timestamp: first.1,
+        media_timeout_ms: 0,
     }
 }
 
