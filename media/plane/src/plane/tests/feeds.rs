@@ -92,6 +92,31 @@ fn marks_are_reported_when_their_audio_was_played() {
 }
 
 #[test]
+fn the_frames_of_a_tap_say_how_much_of_the_feed_has_passed() {
+    let mut world = World::new(1);
+    let a = world.start(|_| ());
+    let (tap, tracks) = (TapId(7), TapTracks::Inbound);
+    let (sink, limits) = (Sink::Stream, TapLimits::default());
+    world.command(MediaCommand::StartTap { leg: world.leg(a), tap, sink, tracks, limits });
+    start_feed(&mut world, a, FEED);
+    // Ten fit; two more are dropped, and their writer must not wait for them.
+    feed(&mut world, a, 1..=12);
+    world.run(60);
+    world.feed(a, FEED, FeedPart::Clear);
+    world.run(60);
+    feed(&mut world, a, 1..=2);
+    world.run(100);
+    let frames = std::mem::take(&mut world.cores[0].1.stream_frames);
+    let passed: Vec<u32> = frames.iter().map(|frame| frame.feed_passed).collect();
+    assert!(passed.is_sorted(), "{passed:?}");
+    let meters = world.cores[0].0.meters();
+    let all = meters.feed_frames_played + meters.feed_frames_cleared + meters.feed_frames_full;
+    assert_eq!(passed.last().map(|passed| u64::from(*passed)), Some(all));
+    assert_eq!(all, 14);
+    assert!(passed.contains(&12), "after the clear: {passed:?}");
+}
+
+#[test]
 fn a_clear_silences_the_next_packet_and_reports_its_marks_at_once() {
     let mut world = World::new(1);
     let a = world.start(|_| ());
