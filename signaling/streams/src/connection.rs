@@ -4,7 +4,7 @@
 //! the TCP connection goes. An application that takes nothing for ten seconds loses its stream, so that nothing
 //! waits for ever.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,6 @@ use io::FeedWriter;
 use mio::{Interest, Registry, Token};
 use rustls::ClientConfig;
 use shared::{Code, FRAME_SAMPLES, Instant};
-use tungstenite::client::client_with_config;
 use tungstenite::handshake::client::generate_key;
 use tungstenite::http::{Error as HttpError, Request, Uri, header};
 use tungstenite::protocol::WebSocketConfig;
@@ -47,6 +46,8 @@ enum State {
     Handshake(Box<tungstenite::handshake::MidHandshake<ClientHandshake<Socket>>>),
     Open(Box<WebSocket<Socket>>),
     Closing(Box<WebSocket<Socket>>, StreamEnd),
+    /// Our close is sent, and what the server still sends is no WebSocket to us any more.
+    Draining(Box<WebSocket<Socket>>, StreamEnd),
     Gone,
 }
 
@@ -101,20 +102,11 @@ impl Connection {
             stuck_since: None,
             was_slow: false,
         };
-        match client_with_config(request, socket, Some(config())) {
-            Err(HandshakeError::Interrupted(half)) => {
-                connection.state = State::Handshake(Box::new(half));
-                Ok(connection)
-            }
-            Err(HandshakeError::Failure(error)) => {
-                Err(fault::of_handshake(&error, url.is_secure()))
-            }
-            // Not before a byte was read; the type allows it.
-            Ok((socket, _)) => {
-                connection.state = State::Open(Box::new(socket));
-                Ok(connection)
-            }
-        }
+        // Nothing is written yet: one place drives the handshake, however quick the server is.
+        let half = ClientHandshake::start(socket, request, Some(config()))
+            .map_err(|error| fault::of_handshake(&error, url.is_secure()))?;
+        connection.state = State::Handshake(Box::new(half));
+        Ok(connection)
     }
 
     /// The socket is ready to be read or written.
@@ -150,6 +142,11 @@ impl Connection {
                 self.state = State::Closing(socket, end.clone());
                 if over { Step::Over(end) } else { Step::Stays }
             }
+            State::Draining(mut socket, end) => {
+                let over = drains(&mut socket);
+                self.state = State::Draining(socket, end.clone());
+                if over { Step::Over(end) } else { Step::Stays }
+            }
             State::Gone => Step::Stays,
         }
     }
@@ -183,7 +180,7 @@ impl Connection {
                 Err(error) => {
                     let end = fault::of_open(&error);
                     if matches!(error, Error::Capacity(_)) {
-                        return self.close_with(around.now, CloseCode::Size, end);
+                        return self.refuse_more(around.now, end);
                     }
                     return Step::Over(end);
                 }
@@ -227,7 +224,7 @@ impl Connection {
                 self.with_port(around, outcome, |session, port| session.stop(port));
                 self.close_with(around.now, CloseCode::Normal, StreamEnd::Stopped)
             }
-            State::Closing(..) => Step::Stays,
+            State::Closing(..) | State::Draining(..) => Step::Stays,
             State::Handshake(_) | State::Gone => Step::Over(StreamEnd::Stopped),
         }
     }
@@ -246,7 +243,7 @@ impl Connection {
                 let sentence = "no answer to TLS and handshake within 10 s of the connect";
                 Step::Over(fault::failed(Code::STREAM_TIMEOUT, sentence.to_owned()))
             }
-            State::Closing(_, end) => Step::Over(end.clone()),
+            State::Closing(_, end) | State::Draining(_, end) => Step::Over(end.clone()),
             State::Open(_) if self.missed >= PINGS_MISSED_MAX => {
                 let sentence = "the server has answered no ping for 40 s";
                 Step::Over(fault::failed(Code::STREAM_BROKEN, sentence.to_owned()))
@@ -313,6 +310,21 @@ impl Connection {
         self.closing(now, end)
     }
 
+    /// A message is too long: 1009, and its rest is thrown away so that the server can read our close. The WebSocket
+    /// must not be read again after such an error.
+    fn refuse_more(&mut self, now: Instant, end: StreamEnd) -> Step {
+        let State::Open(mut socket) = std::mem::replace(&mut self.state, State::Gone) else {
+            return Step::Over(end);
+        };
+        let _ = socket.close(Some(CloseFrame { code: CloseCode::Size, reason: "".into() }));
+        let _ = socket.flush();
+        self.due = now + CLOSE_MAX;
+        self.stuck_since = None;
+        let over = drains(&mut socket);
+        self.state = State::Draining(socket, end.clone());
+        if over { Step::Over(end) } else { Step::Stays }
+    }
+
     /// The close handshake runs: a second is left for it.
     fn closing(&mut self, now: Instant, end: StreamEnd) -> Step {
         let State::Open(mut socket) = std::mem::replace(&mut self.state, State::Gone) else {
@@ -323,6 +335,20 @@ impl Connection {
         let over = closes(&mut socket);
         self.state = State::Closing(socket, end.clone());
         if over { Step::Over(end) } else { Step::Stays }
+    }
+}
+
+/// Throws away what still comes; `true` when nothing will.
+fn drains(socket: &mut WebSocket<Socket>) -> bool {
+    let mut waste = [0; READ_BYTES];
+    loop {
+        match socket.get_mut().read(&mut waste) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return true,
+        }
     }
 }
 
@@ -390,3 +416,150 @@ const PINGS_MISSED_MAX: u8 = 2;
 const STUCK_MAX: Duration = Duration::from_secs(10);
 /// Time for the other side's close.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    use call::stream::StreamOpening;
+    use shared::media::TapTracks;
+    use shared::{AccountSid, CallSid, StreamSid};
+
+    use super::*;
+
+    /// A stream towards a listener of this test, and the listener's end of its connection.
+    fn begun(listener: &TcpListener) -> (Connection, mio::Poll, TcpStream) {
+        let address = listener.local_addr().expect("bound");
+        let url = StreamUrl::read(&format!("ws://{address}/bot"), None, true).expect("a URL");
+        let opening = StreamOpening {
+            stream: StreamSid(7),
+            account: AccountSid(1),
+            call: CallSid(2),
+            tracks: TapTracks::Inbound,
+            is_two_way: true,
+            parameters: Vec::new(),
+        };
+        let order = OpenStream {
+            opening,
+            url,
+            signature: "s".to_owned(),
+            user_agent: "u".to_owned(),
+            socket: TcpStream::connect(address).expect("it listens"),
+            within: Duration::from_secs(10),
+        };
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let poll = mio::Poll::new().expect("a poll");
+        let now = Instant::from_millis(1_000);
+        let connection = Connection::begin(now, order, &Arc::new(tls), poll.registry(), Token(0));
+        let (server, _) = listener.accept().expect("it has connected");
+        (connection.expect("a connection"), poll, server)
+    }
+
+    /// Drives the connection by the events of its socket until a step is what is wanted.
+    fn drive(
+        connection: &mut Connection,
+        poll: &mut mio::Poll,
+        wanted: impl Fn(&Step) -> bool,
+    ) -> (Step, Outcome) {
+        let mut events = mio::Events::with_capacity(8);
+        for _ in 0..50 {
+            poll.poll(&mut events, Some(Duration::from_millis(200))).expect("polled");
+            let now = Instant::from_millis(2_000);
+            let mut around = Around { now, feeds: &mut [], room: usize::MAX };
+            let mut outcome = Outcome::default();
+            let step = connection.ready(&mut around, &mut outcome);
+            if wanted(&step) {
+                return (step, outcome);
+            }
+        }
+        panic!("the step does not come");
+    }
+
+    #[test]
+    fn nothing_is_written_before_the_first_event_and_start_follows_the_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let (mut connection, mut poll, mut server) = begun(&listener);
+        server.set_nonblocking(true).expect("a socket");
+        let early = server.read(&mut [0; 8]).expect_err("nothing yet");
+        assert_eq!(early.kind(), ErrorKind::WouldBlock);
+        server.set_nonblocking(false).expect("a socket");
+        let server = thread::spawn(move || {
+            let mut socket = tungstenite::accept(server).expect("a handshake");
+            let texts: Vec<String> =
+                (0..2).map(|_| socket.read().expect("a message").to_string()).collect();
+            socket.close(None).expect("open");
+            texts
+        });
+        drive(&mut connection, &mut poll, |step| matches!(step, Step::Opened));
+        let texts = server.join().expect("no panic");
+        assert!(texts[0].contains("connected") && texts[1].contains("\"start\""), "{texts:?}");
+        let (step, _) = drive(&mut connection, &mut poll, |step| matches!(step, Step::Over(_)));
+        assert!(matches!(step, Step::Over(StreamEnd::ClosedByPeer)), "{step:?}");
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_ends_the_stream_by_its_code() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let (mut connection, mut poll, server) = begun(&listener);
+        let server = thread::spawn(move || {
+            let mut socket = tungstenite::accept(server).expect("a handshake");
+            socket.send(Message::text("x".repeat(MESSAGE_BYTES_MAX + 1))).expect("taken");
+            loop {
+                if let Message::Close(frame) = socket.read().expect("a message") {
+                    return frame.map(|frame| u16::from(frame.code));
+                }
+            }
+        });
+        let (step, _) = drive(&mut connection, &mut poll, |step| matches!(step, Step::Over(_)));
+        let is_its_code =
+            matches!(&step, Step::Over(StreamEnd::Failed { code: Code::STREAM_PROTOCOL, .. }));
+        assert!(is_its_code, "{step:?}");
+        drop(connection);
+        assert_eq!(server.join().expect("no panic"), Some(1_009), "the server reads why");
+    }
+
+    #[test]
+    fn a_server_that_reads_nothing_loses_messages_with_a_warning_and_after_ten_seconds_its_stream()
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let (mut connection, mut poll, server) = begun(&listener);
+        let server = thread::spawn(move || tungstenite::accept(server).expect("a handshake"));
+        drive(&mut connection, &mut poll, |step| matches!(step, Step::Opened));
+        let server = server.join().expect("no panic");
+        let now = Instant::from_millis(3_000);
+        let mut warned = Vec::new();
+        let mut index = 0;
+        // The kernel takes megabytes of loopback before it says no.
+        while warned.is_empty() && index < 200_000 {
+            let frame = shared::TapFrame {
+                tap: shared::TapId(1),
+                index,
+                codec: shared::Codec::Pcmu,
+                inbound: None,
+                outbound: None,
+                feed_passed: 0,
+                last: false,
+            };
+            let mut around = Around { now, feeds: &mut [], room: usize::MAX };
+            let mut outcome = Outcome::default();
+            let track = Some(&[1; FRAME_SAMPLES]);
+            let step = connection.frame(&frame, [track, None], &mut around, &mut outcome);
+            assert!(matches!(step, Step::Stays), "{step:?}");
+            warned.append(&mut outcome.warnings);
+            index += 1;
+        }
+        assert_eq!(warned.first().map(|(code, _)| *code), Some(Code::STREAM_SLOW));
+        assert!(matches!(connection.tick(now + Duration::from_secs(9)), Step::Stays));
+        let step = connection.tick(now + Duration::from_secs(11));
+        let is_its_code =
+            matches!(&step, Step::Over(StreamEnd::Failed { code: Code::STREAM_SLOW, .. }));
+        assert!(is_its_code, "{step:?}");
+        drop(server);
+    }
+}

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -18,11 +19,12 @@ use mio::{Events, Poll, Token};
 use plane::g711;
 use rtrb::Consumer;
 use rustls::ClientConfig;
-use shared::{Codec, FRAME_SAMPLES, Instant, StreamSid, TapFrame, TapId};
+use shared::{Code, Codec, FRAME_SAMPLES, Instant, StreamSid, TapFrame, TapId};
 use shell::{Clock, Doorbell, Sender, bounded};
 use slab::Slab;
 
 use crate::connection::{Around, Connection, Step};
+use crate::fault;
 use crate::meters::{StreamMeters, add};
 use crate::order::{Attachment, Command, OpenStream, StreamReport};
 use crate::port::Outcome;
@@ -273,7 +275,7 @@ impl Desk {
         if self.connections.len() >= self.settings.streams_max {
             let most = self.settings.streams_max;
             let sentence = format!("the gateway has {most} streams at once already");
-            let code = shared::Code::STREAM_INTERNAL;
+            let code = Code::STREAM_INTERNAL;
             add(&self.meters.failed, 1);
             return (self.parts.on_report)(StreamReport::failed(call, stream, code, sentence));
         }
@@ -368,7 +370,13 @@ impl Desk {
         let room = self.settings.buffer_bytes.saturating_sub(self.held);
         let mut outcome = Outcome::default();
         let mut around = Around { now, feeds: &mut self.parts.feeds, room };
-        let step = step(connection, &mut around, &mut outcome);
+        // A fault in one stream, or in the library below it, ends that stream and no other.
+        let step = catch_unwind(AssertUnwindSafe(|| step(connection, &mut around, &mut outcome)));
+        let step = step.unwrap_or_else(|_| {
+            tracing::error!("a media stream panicked and is ended: please report it with the log");
+            let sentence = "the stream failed inside the gateway".to_owned();
+            Step::Over(fault::failed(Code::STREAM_INTERNAL, sentence))
+        });
         self.held = self.held - before + connection.session.held();
         let (call, stream) = {
             let opening = connection.session.opening();
