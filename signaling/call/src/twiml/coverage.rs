@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use shared::Code;
 
 use super::verb::{
-    Verb, application, client, conference, dial, echo, enqueue, gather, noun, pause, play, record,
-    recording, redirect, refer,
+    Verb, application, client, conference, dial, echo, enqueue, gather, noun, parameter, pause,
+    play, record, recording, redirect, refer,
 };
 use super::verb::{reject, say, ssml, stream};
 use super::*;
@@ -86,7 +86,7 @@ fn lines() -> impl Iterator<Item = Line> {
 
 /// The attribute tables of this package, by the elements from `<Response>` down.
 fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
-    let own: [(&str, &'static [attribute::Attribute]); 28] = [
+    let own: [(&str, &'static [attribute::Attribute]); 30] = [
         ("<Enqueue>", enqueue::ATTRIBUTES),
         ("<Dial><Queue>", enqueue::NOUN),
         ("<Say>", say::ATTRIBUTES),
@@ -101,12 +101,14 @@ fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
         ("<Stop><Stream>", stream::STOP),
         ("<Connect>", stream::CONNECT),
         ("<Connect><Stream>", stream::START),
+        ("<Start><Stream><Parameter>", parameter::ATTRIBUTES),
+        ("<Connect><Stream><Parameter>", parameter::ATTRIBUTES),
         ("<Dial>", dial::ATTRIBUTES),
         ("<Dial><Conference>", conference::ATTRIBUTES),
         ("<Dial><Application>", application::ATTRIBUTES),
-        ("<Dial><Application><Parameter>", application::PARAMETER),
+        ("<Dial><Application><Parameter>", parameter::ATTRIBUTES),
         ("<Dial><Client>", client::ATTRIBUTES),
-        ("<Dial><Client><Parameter>", client::PARAMETER),
+        ("<Dial><Client><Parameter>", parameter::ATTRIBUTES),
         ("<Dial><Number>", noun::NUMBER),
         ("<Dial><Sip>", noun::SIP),
         ("<Dial><Sip><Uri>", noun::URI),

@@ -7,6 +7,7 @@ use roxmltree::Node;
 use shared::{ApplicationSid, Code, limits};
 
 use super::noun::{self, Noun, NounKind};
+use super::parameter;
 use crate::finding::{Finding, brief};
 use crate::setup::{ApplicationTarget, Target};
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
@@ -22,9 +23,6 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
     attribute("copyParentTo", Kind::Flag, "Whether its To is that of the parent.").default("false"),
 ];
 
-pub(crate) const PARAMETER: &[Attribute] =
-    &[attribute("name", Kind::Text, "Name."), attribute("value", Kind::Text, "Value.")];
-
 pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Noun, Finding> {
     let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
     let mut parameters = Vec::new();
@@ -32,7 +30,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Noun
     for child in node.children().filter(Node::is_element) {
         match child.tag_name().name() {
             "ApplicationSid" => sid = sid.or_else(|| Some(own_text(child))),
-            "Parameter" => parameters.extend(parameter(child, reading)?),
+            "Parameter" => parameters.extend(named(child, reading)?),
             _ => reading.skip(child, "Application"),
         }
     }
@@ -58,14 +56,11 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Noun
 }
 
 /// One parameter; `None`, with a warning, for one without a name: it could not be read again.
-fn parameter(
+fn named(
     node: Node<'_, '_>,
     reading: &mut Reading<'_>,
 ) -> Result<Option<(String, String)>, Finding> {
-    let attributes = Attributes::read(node, PARAMETER, reading)?;
-    reading.no_children(node);
-    let text = |name| attributes.text(name).unwrap_or("").to_owned();
-    let (name, value) = (text("name"), text("value"));
+    let (name, value) = parameter::read(node, reading)?;
     if name.is_empty() {
         let position = reading.place(node);
         reading.warn(Code::TWIML_SCHEMA, "a <Parameter> needs a name: it is left out", position);

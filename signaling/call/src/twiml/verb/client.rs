@@ -4,16 +4,14 @@ use roxmltree::Node;
 use shared::{Code, limits};
 
 use super::noun::{self, Noun, NounKind};
+use super::parameter;
 use crate::finding::{Finding, brief};
 use crate::setup::{ClientTarget, Target};
-use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
+use crate::twiml::attribute::{Attribute, Attributes};
 use crate::twiml::{Reading, own_text};
 
 pub(crate) const ATTRIBUTES: &[Attribute] =
     &[noun::URL, noun::METHOD, noun::CALLBACK, noun::CALLBACK_METHOD, noun::CALLBACK_EVENT];
-
-pub(crate) const PARAMETER: &[Attribute] =
-    &[attribute("name", Kind::Text, "Name."), attribute("value", Kind::Text, "Value.")];
 
 pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Noun, Finding> {
     let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
@@ -22,7 +20,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Noun
     for child in node.children().filter(Node::is_element) {
         match child.tag_name().name() {
             "Identity" => identity = identity.or_else(|| Some(own_text(child))),
-            "Parameter" => parameters.extend(parameter(child, reading)?),
+            "Parameter" => parameters.extend(header(child, reading)?),
             _ => reading.skip(child, "Client"),
         }
     }
@@ -49,14 +47,11 @@ pub fn target(identity: &str, parameters: Vec<(String, String)>) -> Target {
 }
 
 /// One parameter; `None`, with a warning, for one whose name cannot be part of a SIP header's name.
-fn parameter(
+fn header(
     node: Node<'_, '_>,
     reading: &mut Reading<'_>,
 ) -> Result<Option<(String, String)>, Finding> {
-    let attributes = Attributes::read(node, PARAMETER, reading)?;
-    reading.no_children(node);
-    let text = |name| attributes.text(name).unwrap_or("").to_owned();
-    let (name, value) = (text("name"), text("value"));
+    let (name, value) = parameter::read(node, reading)?;
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) || value.contains(char::is_control) {
         let position = reading.place(node);

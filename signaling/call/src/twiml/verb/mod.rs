@@ -8,6 +8,7 @@ pub mod echo;
 pub mod enqueue;
 pub mod gather;
 pub mod noun;
+pub(crate) mod parameter;
 pub mod pause;
 pub mod play;
 pub mod record;

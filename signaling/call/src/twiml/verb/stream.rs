@@ -5,7 +5,7 @@ use shared::Code;
 use shared::limits::STREAM_PARAMETERS_MAX;
 use shared::media::TapTracks;
 
-use super::{Link, Read, Verb, link};
+use super::{Link, Read, Verb, link, parameter};
 use crate::finding::Finding;
 use crate::twiml::Reading;
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
@@ -88,7 +88,7 @@ pub(crate) fn read_stop(noun: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<V
 
 fn read(noun: Node<'_, '_>, two_way: bool, reading: &mut Reading<'_>) -> Result<Stream, Finding> {
     let attributes = Attributes::read(noun, START, reading)?;
-    let parameters = read_parameters(noun, reading);
+    let parameters = read_parameters(noun, reading)?;
     let tracks = match attributes.text("track") {
         Some("outbound_track") if !two_way => Ok(TapTracks::Outbound),
         Some("both_tracks") if !two_way => Ok(TapTracks::Both),
@@ -120,15 +120,17 @@ fn read(noun: Node<'_, '_>, two_way: bool, reading: &mut Reading<'_>) -> Result<
     })
 }
 
-fn read_parameters(noun: Node<'_, '_>, reading: &mut Reading<'_>) -> Vec<(String, String)> {
+fn read_parameters(
+    noun: Node<'_, '_>,
+    reading: &mut Reading<'_>,
+) -> Result<Vec<(String, String)>, Finding> {
     let mut parameters: Vec<(String, String)> = Vec::new();
     for child in noun.children().filter(Node::is_element) {
         if child.tag_name().name() != "Parameter" {
             reading.skip(child, "Stream");
             continue;
         }
-        let name = child.attribute("name").unwrap_or_default();
-        let value = child.attribute("value").unwrap_or_default();
+        let (name, value) = parameter::read(child, reading)?;
         let characters = name.chars().count() + value.chars().count();
         if name.is_empty()
             || characters >= PARAMETER_CHARACTERS
@@ -141,10 +143,10 @@ fn read_parameters(noun: Node<'_, '_>, reading: &mut Reading<'_>) -> Vec<(String
             continue;
         }
         // JSON has one value a name, so the last one counts.
-        parameters.retain(|(other, _)| other != name);
-        parameters.push((name.to_owned(), value.to_owned()));
+        parameters.retain(|(other, _)| *other != name);
+        parameters.push((name, value));
     }
-    parameters
+    Ok(parameters)
 }
 
 fn name(attributes: &Attributes<'_>) -> Option<String> {
