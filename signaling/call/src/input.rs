@@ -309,6 +309,8 @@ pub enum RecordingOutcome {
     Completed {
         /// Its length in whole seconds.
         duration_s: u32,
+        /// Milliseconds at its end that were lost, because the disk took no more.
+        cut_ms: u64,
     },
     /// Nothing was recorded.
     Absent,
@@ -320,12 +322,12 @@ pub enum RecordingOutcome {
 }
 
 impl RecordingOutcome {
-    /// Error code of the API that callback and resource show; `None` where there is a file.
+    /// Error code of the API that callback and resource show; `None` where there is a file with everything.
     pub const fn code(&self) -> Option<Code> {
         match self {
-            Self::Completed { .. } => None,
+            Self::Completed { cut_ms: 0, .. } => None,
             Self::Absent => Some(Code::RECORDING_TOO_SHORT),
-            Self::Failed { .. } => Some(Code::INTERNAL),
+            Self::Completed { .. } | Self::Failed { .. } => Some(Code::INTERNAL),
         }
     }
 }

@@ -126,6 +126,21 @@ fn a_document_starts_no_more_recordings_than_a_call_may_have() {
 // ---- Ends without a file ----
 
 #[test]
+fn a_recording_that_the_disk_cut_off_is_completed_with_an_error_code() {
+    let verbs = "<Record playBeep=\"false\" recordingStatusCallback=\"/rs\"/>";
+    let (mut story, _) = Story::with(verbs);
+    let recording = story.recording();
+    story.recording_ended(RecordingEnd::Silence);
+    let outcome = RecordingOutcome::Completed { duration_s: 7, cut_ms: 2_400 };
+    let words = story.tell('a', CallInput::RecordingDone { recording, outcome });
+    assert_eq!(words, ["a: notify 12400", "a: recording completed"]);
+    assert_eq!(story.callback_param("ErrorCode").as_deref(), Some("12400"));
+    assert_eq!(story.callback_param("RecordingDuration").as_deref(), Some("7"));
+    let note = story.notes.last().expect("told");
+    assert!(note.message.contains("2400 ms are lost"), "{}", note.message);
+}
+
+#[test]
 fn a_recording_without_a_file_is_told_with_its_code() {
     let failed = RecordingOutcome::Failed { sentence: "the disk is full".to_owned() };
     for (events, outcome, status, code) in [

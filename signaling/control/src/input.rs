@@ -187,6 +187,8 @@ pub struct RecordingFile {
     pub empty: bool,
     /// Milliseconds of audio that were lost on the way to the file, which has silence in their place.
     pub missing_ms: u64,
+    /// Milliseconds at the end that the file lacks, because the disk took no more.
+    pub cut_ms: u64,
 }
 
 /// A recording that has no file.

@@ -261,7 +261,7 @@ pub(crate) fn recording_settled(
         RecordingOutcome::Absent => RecordingStatus::Absent,
         RecordingOutcome::Failed { .. } => RecordingStatus::Failed,
     };
-    if let RecordingOutcome::Completed { duration_s } = outcome {
+    if let RecordingOutcome::Completed { duration_s, .. } = outcome {
         record.duration_s = Some(*duration_s);
     }
     record.bytes = bytes;
@@ -278,7 +278,8 @@ pub(crate) fn recording_outcome(
         Ok(file) if file.empty => (RecordingOutcome::Absent, None),
         Ok(file) => {
             let seconds = Duration::from_millis(file.duration_ms).as_secs_f64().round();
-            (RecordingOutcome::Completed { duration_s: seconds as u32 }, Some(file.bytes))
+            let (duration_s, cut_ms) = (seconds as u32, file.cut_ms);
+            (RecordingOutcome::Completed { duration_s, cut_ms }, Some(file.bytes))
         }
         Err(failure) => (RecordingOutcome::Failed { sentence: failure.sentence }, None),
     }

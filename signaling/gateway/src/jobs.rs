@@ -272,6 +272,7 @@ pub fn recorded(event: RecorderEvent) -> Option<Message> {
                 bytes: done.facts.bytes,
                 empty: done.outcome == RecordingOutcome::Absent,
                 missing_ms: done.gap_ms,
+                cut_ms: done.cut_ms,
             };
             let result = match done.outcome {
                 RecordingOutcome::Completed | RecordingOutcome::Absent => Ok(file),

@@ -51,7 +51,8 @@ pub enum RecordingOutcome {
     Completed,
     /// No frame arrived; there is no file.
     Absent,
-    /// The disk failed. What was saved stays under the unfinished name for [`crate::recover`].
+    /// The disk failed before it took any audio, and there is no file; or it does not keep the finished one,
+    /// which then stays under the unfinished name for [`crate::recover`].
     Failed {
         /// The reason, for the operator.
         sentence: String,
@@ -78,6 +79,8 @@ pub struct RecordingDone {
     pub gaps: u32,
     /// Milliseconds of silence in those gaps.
     pub gap_ms: u64,
+    /// Milliseconds at the end that the file lacks, because the disk took no more.
+    pub cut_ms: u64,
     /// Loudest sample, 0 to 32,768.
     pub peak: u16,
 }

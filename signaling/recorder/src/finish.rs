@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 
 use crate::event::{OnEvent, OpenRecording, RecorderEvent, RecordingDone, RecordingOutcome};
+use crate::meters::RecorderMeters;
 use crate::wav::{MULAW_HEADER_BYTES, SILENCE, WavFacts};
 
 /// A recording whose bytes are all written.
@@ -22,13 +23,16 @@ pub(super) struct Finished {
     pub(super) taped_ms: u64,
     pub(super) gaps: u32,
     pub(super) gap_ms: u64,
+    pub(super) cut_ms: u64,
     pub(super) peak: u16,
 }
 
 /// Settles one file after the other until the recorder thread has ended.
-pub(super) fn run(files: &Receiver<Finished>, on_event: &OnEvent) {
+pub(super) fn run(files: &Receiver<Finished>, meters: &RecorderMeters, on_event: &OnEvent) {
     while let Ok(finished) = files.recv() {
-        on_event(RecorderEvent::Done(settle(finished)));
+        let done = settle(finished);
+        meters.count_done(&done);
+        on_event(RecorderEvent::Done(done));
     }
 }
 
@@ -40,7 +44,11 @@ fn settle(finished: Finished) -> RecordingDone {
                 .and_then(|()| make_durable(&finished.file, &finished.unfinished, &finished.path))
         }
         RecordingOutcome::Absent => fs::remove_file(&finished.unfinished),
-        RecordingOutcome::Failed { .. } => Ok(()),
+        RecordingOutcome::Failed { .. } => {
+            // It holds no audio, and the disk has no room for it.
+            let _ = fs::remove_file(&finished.unfinished);
+            Ok(())
+        }
     };
     let outcome = match settled {
         Ok(()) => finished.outcome,
@@ -58,6 +66,7 @@ fn settle(finished: Finished) -> RecordingDone {
         taped_ms: finished.taped_ms,
         gaps: finished.gaps,
         gap_ms: finished.gap_ms,
+        cut_ms: finished.cut_ms,
         peak: finished.peak,
     }
 }

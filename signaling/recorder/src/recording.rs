@@ -49,7 +49,8 @@ pub(super) struct Recording {
     peak: u16,
     /// Bytes of silence that the file still lacks: all of a recording that is nothing but silence.
     silence: u64,
-    /// The error that stopped writing; later samples are discarded.
+    /// The error that stopped writing. Later samples are discarded, also when the disk takes bytes again: a
+    /// recording with a hole of unknown length would be worse than one that ends early.
     fault: Option<String>,
 }
 
@@ -127,13 +128,14 @@ impl Recording {
             let closed = self.close();
             self.keep_fault(closed);
         }
+        let cut_ms = self.cut_off();
         let facts =
             wav::WavFacts::of_data(Encoding::Mulaw, u16::from(self.plan.channels), self.written);
         let frame_ms = 1_000 / FRAMES_A_SECOND;
         let outcome = match self.fault {
-            Some(sentence) => RecordingOutcome::Failed { sentence },
+            Some(sentence) if self.written == 0 => RecordingOutcome::Failed { sentence },
             None if taped_frames == 0 => RecordingOutcome::Absent,
-            None => RecordingOutcome::Completed,
+            Some(_) | None => RecordingOutcome::Completed,
         };
         Finished {
             file: self.file,
@@ -146,8 +148,27 @@ impl Recording {
             taped_ms: u64::from(taped_frames * frame_ms),
             gaps: self.gaps,
             gap_ms: u64::from(self.gap_frames * frame_ms),
+            cut_ms,
             peak: self.peak,
         }
+    }
+
+    /// Ends a file that the disk stopped taking with what it has; milliseconds that it lacks. That needs no
+    /// room: the header is overwritten in place, and the file only shrinks.
+    fn cut_off(&mut self) -> u64 {
+        if self.fault.is_none() {
+            return 0;
+        }
+        self.silence = 0;
+        let end = MULAW_HEADER_BYTES + self.written;
+        let ended = self.file.set_len(end).and_then(|()| self.write_header());
+        if let Err(error) = ended {
+            // Its length is right all the same: a header counts no samples that are missing.
+            tracing::error!(recording = %self.plan.recording, %error, "recording has an old header");
+        }
+        let kept = self.written / self.frame_bytes();
+        let whole = u64::from(self.next_index.saturating_sub(self.leading_frames));
+        whole.saturating_sub(kept) * u64::from(1_000 / FRAMES_A_SECOND)
     }
 
     fn is_full(&self) -> bool {

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -17,6 +16,7 @@ use shared::{TapFrame, TapId};
 
 use crate::event::{OnEvent, OpenRecording, RecorderEvent};
 use crate::finish::{self, Finished};
+use crate::meters::{RecorderCounts, RecorderMeters};
 use crate::recording::{Recording, Taken};
 
 /// Commands that can wait for the thread. Past it: [`RecorderBusy`].
@@ -47,26 +47,6 @@ pub struct RecorderSettings {
 #[error("the recorder cannot keep up with commands or has ended")]
 pub struct RecorderBusy;
 
-/// Counters since start.
-#[derive(Debug, Default)]
-pub struct RecorderMeters {
-    frames: AtomicU64,
-    unknown_frames: AtomicU64,
-    open: AtomicU64,
-}
-
-/// A snapshot of the counters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RecorderCounts {
-    /// `recorder_frames_total`.
-    pub frames: u64,
-    /// `recorder_unknown_frames_total`: frames of a tap that was not opened. Above zero it is a bug:
-    /// check the order of `open` and `StartTap`.
-    pub unknown_frames: u64,
-    /// Recordings in progress.
-    pub open: u64,
-}
-
 /// The handle of the recorder; dropping it finishes every open file.
 pub struct Recorder {
     commands: Option<SyncSender<Command>>,
@@ -96,8 +76,8 @@ impl Recorder {
         let (finished, finished_queue) = mpsc::sync_channel(FINISHED_MAX);
         let meters = Arc::new(RecorderMeters::default());
         let helper = thread::Builder::new().name("recorder-sync".to_owned()).spawn({
-            let on_event = on_event.clone();
-            move || finish::run(&finished_queue, &on_event)
+            let (meters, on_event) = (meters.clone(), on_event.clone());
+            move || finish::run(&finished_queue, &meters, &on_event)
         })?;
         let desk = Desk {
             settings,
@@ -132,12 +112,7 @@ impl Recorder {
 
     /// Reads the counters.
     pub fn counts(&self) -> RecorderCounts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        RecorderCounts {
-            frames: read(&self.meters.frames),
-            unknown_frames: read(&self.meters.unknown_frames),
-            open: read(&self.meters.open),
-        }
+        self.meters.counts()
     }
 
     /// Finishes every open file and waits until all are on disk and reported.
@@ -240,12 +215,12 @@ impl Desk {
             // `open` precedes `StartTap`, so its command is in the queue by now.
             self.take_commands();
         }
-        self.meters.frames.fetch_add(1, Ordering::Relaxed);
+        self.meters.count_frame();
         let taken = match self.slots.get_mut(&frame.tap) {
             Some(Slot::Running(recording)) => recording.take(frame),
             Some(Slot::Ignored) => Taken::More,
             None => {
-                self.meters.unknown_frames.fetch_add(1, Ordering::Relaxed);
+                self.meters.count_unknown_frame();
                 return;
             }
         };
@@ -266,10 +241,11 @@ impl Desk {
         });
         let slot = match opened {
             Ok(recording) => {
-                self.meters.open.fetch_add(1, Ordering::Relaxed);
+                self.meters.count_opened();
                 Slot::Running(Box::new(recording))
             }
             Err(sentence) => {
+                self.meters.count_refused();
                 (self.on_event)(RecorderEvent::Refused { tap: plan.tap, sentence });
                 Slot::Ignored
             }
@@ -279,7 +255,7 @@ impl Desk {
 
     fn close(&mut self, tap: TapId) {
         if let Some(Slot::Running(recording)) = self.slots.remove(&tap) {
-            self.meters.open.fetch_sub(1, Ordering::Relaxed);
+            self.meters.count_closed();
             // The helper outlives this thread; a send fails only if it panicked.
             if self.finished.send(recording.finish()).is_err() {
                 tracing::error!(?tap, "a finished recording could not be handed on");

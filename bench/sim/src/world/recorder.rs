@@ -51,6 +51,7 @@ impl Recorder {
             bytes,
             empty: frames == 0,
             missing_ms: 0,
+            cut_ms: 0,
         }))
     }
 }

@@ -238,7 +238,14 @@ impl Call {
         match outcome {
             // The length of the file, which may be shorter than the time recorded: silence may be
             // cut.
-            RecordingOutcome::Completed { duration_s } => {
+            RecordingOutcome::Completed { duration_s, cut_ms } => {
+                if *cut_ms > 0 {
+                    let message = format!(
+                        "{recording} ends early: the disk took no more, {cut_ms} ms are lost"
+                    );
+                    self.timeline("error", &message);
+                    self.notify(Finding::error(Code::INTERNAL, message), None);
+                }
                 let events = [RecordingEvent::Completed];
                 self.recording_event(&state, &events, "completed", Some(*duration_s), code);
             }

@@ -487,7 +487,7 @@ impl Story {
 
     pub fn recording_done(&mut self, duration_s: u32) -> Vec<String> {
         let recording = self.recording();
-        let outcome = RecordingOutcome::Completed { duration_s };
+        let outcome = RecordingOutcome::Completed { duration_s, cut_ms: 0 };
         self.tell('a', CallInput::RecordingDone { recording, outcome })
     }
 

@@ -150,7 +150,7 @@ impl Control {
         live.settled = Some(row.clone());
         self.commit(None, Change::PutRecording(row.into()));
         let (event, status, duration_s) = match &outcome {
-            RecordingOutcome::Completed { duration_s } => {
+            RecordingOutcome::Completed { duration_s, .. } => {
                 (RecordingEvent::Completed, "completed", Some(*duration_s))
             }
             RecordingOutcome::Absent => (RecordingEvent::Absent, "absent", None),

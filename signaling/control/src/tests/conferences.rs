@@ -196,8 +196,13 @@ fn a_conference_is_recorded_from_its_begin_to_its_end() {
     let event = shared::RoomEvent::TapEnded { tap, cause: shared::media::TapEnd::Stopped };
     rig.tell(Input::Media { core, event: shared::MediaEvent::Room { core, room, event } });
     assert_eq!(rooms(&mut rig), ["close 0"]);
-    let file =
-        crate::RecordingFile { duration_ms: 4_400, bytes: 35_200, empty: false, missing_ms: 0 };
+    let file = crate::RecordingFile {
+        duration_ms: 4_400,
+        bytes: 35_200,
+        empty: false,
+        missing_ms: 0,
+        cut_ms: 0,
+    };
     rig.tell(Input::RecordingDone { tap, result: Ok(file) });
     let row = rig.recordings.last().expect("a record");
     assert_eq!((row.status, row.duration_s), (store::RecordingStatus::Completed, Some(4)));

@@ -412,8 +412,13 @@ impl Rig {
             _ => None,
         });
         for tap in taps.collect::<Vec<_>>() {
-            let file =
-                RecordingFile { duration_ms: 1_000, bytes: 16_044, empty: false, missing_ms: 60 };
+            let file = RecordingFile {
+                duration_ms: 1_000,
+                bytes: 16_044,
+                empty: false,
+                missing_ms: 60,
+                cut_ms: 0,
+            };
             self.tell(Input::RecordingDone { tap, result: Ok(file) });
         }
     }

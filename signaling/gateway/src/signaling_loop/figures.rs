@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use recorder::RecorderCounts;
 use sip::UaMeters;
 
 use shell::Text;
@@ -16,9 +17,7 @@ pub(super) struct Seen<'a> {
     /// Bindings, users, bytes, in this order.
     pub(super) registrations: (usize, usize, usize),
     pub(super) legs_free: usize,
-    pub(super) recordings_open: u64,
-    pub(super) recorder_frames: u64,
-    pub(super) recorder_unknown_frames: u64,
+    pub(super) recorder: RecorderCounts,
     pub(super) jobs_running: usize,
     pub(super) trunks: (usize, usize),
 }
@@ -227,15 +226,31 @@ const ROWS: &[Row] = &[
     ("signaling_errands_open", "gauge", "Webhooks, prompts and names under way.", |s| {
         s.jobs_running as u64
     }),
-    ("recorder_recordings_open", "gauge", "Recordings that take frames now.", |s| {
-        s.recordings_open
-    }),
-    ("recorder_frames_total", "counter", "Frames that the recorder took.", |s| s.recorder_frames),
+    ("recorder_recordings_open", "gauge", "Recordings that take frames now.", |s| s.recorder.open),
+    ("recorder_frames_total", "counter", "Frames that the recorder took.", |s| s.recorder.frames),
     (
         "recorder_unknown_frames_total",
         "counter",
         "Frames of taps that were not opened. Not 0 is a bug.",
-        |s| s.recorder_unknown_frames,
+        |s| s.recorder.unknown_frames,
+    ),
+    (
+        "recorder_recordings_refused_total",
+        "counter",
+        "Recordings that did not begin: look at the free disk and at recordings.free_disk_min.",
+        |s| s.recorder.refused,
+    ),
+    (
+        "recorder_recordings_failed_total",
+        "counter",
+        "Recordings that have no file, because the disk failed. Each call has the sentence.",
+        |s| s.recorder.failed,
+    ),
+    (
+        "recorder_missing_ms_total",
+        "counter",
+        "Milliseconds that finished recordings lack: the disk was too slow, or took no more.",
+        |s| s.recorder.missing_ms,
     ),
 ];
 
@@ -281,9 +296,7 @@ mod tests {
             calls_live: 3,
             registrations: (2, 1, 900),
             legs_free: 0,
-            recordings_open: 0,
-            recorder_frames: 0,
-            recorder_unknown_frames: 0,
+            recorder: RecorderCounts::default(),
             jobs_running: 0,
         });
         let mut text = Text::default();

@@ -377,9 +377,7 @@ impl SignalingLoop {
             registrations: self.control.registrations(),
             trunks: self.control.trunk_registrations(),
             legs_free: self.control.legs_free(),
-            recordings_open: recorder.open,
-            recorder_frames: recorder.frames,
-            recorder_unknown_frames: recorder.unknown_frames,
+            recorder,
             jobs_running: self.jobs.running.load(Ordering::Relaxed),
         });
     }

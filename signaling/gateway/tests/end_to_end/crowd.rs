@@ -19,7 +19,7 @@ pub struct Crowd {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     _calls: [Running; 2],
-    _application: Application,
+    application: Application,
 }
 
 struct Shared {
@@ -57,9 +57,17 @@ pub struct Moment(Vec<(u32, Ear)>);
 impl Crowd {
     /// Places `calls` calls, which a `<Dial>` bridges. Returns while they are set up.
     pub fn start(gateway: &Gateway, calls: u16) -> Self {
+        Self::start_with(gateway, calls, "")
+    }
+
+    /// The same with attributes of the `<Dial>`. Requests to other paths than `/voice` get an empty document.
+    pub fn start_with(gateway: &Gateway, calls: u16, attributes: &'static str) -> Self {
         let port = sipp::free_port();
-        let application = Application::start(move |_| {
-            Answer::twiml(&format!("<Dial><Sip>sip:bob@127.0.0.1:{port}</Sip></Dial>"))
+        let application = Application::start(move |asked| match asked.path.as_str() {
+            "/voice" => Answer::twiml(&format!(
+                "<Dial {attributes}><Sip>sip:bob@127.0.0.1:{port}</Sip></Dial>"
+            )),
+            _ => Answer::twiml(""),
         });
         let domain = gateway.domain("desk", &[("VoiceUrl", &application.url("/voice"))]);
         gateway.allow_address(&domain, "127.0.0.1");
@@ -75,7 +83,12 @@ impl Crowd {
         let shared = Arc::new(Shared { now: Mutex::default(), ticked: Condvar::new() });
         let theirs = Arc::clone(&shared);
         let thread = Some(std::thread::spawn(move || talk(parties, &theirs)));
-        Self { shared, thread, _calls: [callee, caller], _application: application }
+        Self { shared, thread, _calls: [callee, caller], application }
+    }
+
+    /// The application of the calls.
+    pub fn application(&self) -> &Application {
+        &self.application
     }
 
     /// Lets this many packet times pass.

@@ -59,6 +59,11 @@ impl Gateway {
         Self::start_as(folder, "", ports, more)
     }
 
+    /// As above, in a folder that is there.
+    pub fn start_with_ports_in(folder: Arc<TempDir>, ports: u16, more: &str) -> Self {
+        Self::start_as(folder, "", ports, more)
+    }
+
     /// Starts in a folder that an earlier gateway left.
     pub fn start_in(folder: Arc<TempDir>, more: &str) -> Self {
         Self::start_as(folder, "", MEDIA_PORTS, more)

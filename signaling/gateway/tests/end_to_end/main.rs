@@ -77,6 +77,7 @@ mod secure_media;
 mod sip_edges;
 mod slope;
 mod soak;
+mod stalled_disk;
 mod startup;
 mod streams;
 mod survival;

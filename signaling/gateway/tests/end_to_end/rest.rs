@@ -80,8 +80,10 @@ impl Gateway {
 
     /// Maps a new IP access control list with one address to a domain.
     pub fn allow_address(&self, domain: &str, address: &str) {
+        // Names are unique in an account: each domain has a list of its own.
+        let name = format!("{address} of {domain}");
         let list =
-            self.create("SIP/IpAccessControlLists.json", &[("FriendlyName", address)]).text("sid");
+            self.create("SIP/IpAccessControlLists.json", &[("FriendlyName", &name)]).text("sid");
         let addresses = format!("SIP/IpAccessControlLists/{list}/IpAddresses.json");
         self.create(&addresses, &[("FriendlyName", address), ("IpAddress", address)]);
         let mappings = format!("SIP/Domains/{domain}/Auth/Calls/IpAccessControlListMappings.json");
