@@ -228,6 +228,8 @@ pub const RECORDING_S_MAX: u32 = 4 * 3_600;
 pub const RECORDING_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// Recordings of one call that are not settled yet. Past it: code 16108.
 pub const RECORDINGS_A_CALL_MAX: usize = 8;
+/// Status callbacks of one recording that wait for the answer to the one before. Past it: a warning, not sent.
+pub const RECORDING_CALLBACKS_WAITING_MAX: usize = 32;
 
 /// Body of a webhook answer after decoding, bytes. Past it: code 11750.
 pub const WEBHOOK_BODY_BYTES_MAX: usize = 64 * 1024;

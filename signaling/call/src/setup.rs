@@ -256,10 +256,20 @@ pub struct RecordingCallback {
 /// An event of `recordingStatusCallbackEvent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordingEvent {
+    /// It has started: one more word for [`RecordingEvent::InProgress`], which follows it.
+    Started,
     /// It has started.
     InProgress,
+    /// REST paused it.
+    Paused,
+    /// REST resumed it.
+    Resumed,
+    /// It takes no more audio.
+    Stopped,
     /// The file can be fetched.
     Completed,
+    /// The disk failed: there is no file.
+    Failed,
     /// Nothing was recorded.
     Absent,
 }

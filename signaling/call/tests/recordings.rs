@@ -23,7 +23,8 @@ fn rest_records_a_call_beside_its_verbs_and_the_callback_says_so() {
     assert_eq!(story.change(SIDE, RecordingChange::Stop), ["a: stop record"]);
     assert!(story.change(SIDE, RecordingChange::Stop).is_empty(), "it stops once");
     assert!(story.recording_ended(RecordingEnd::Stopped).is_empty());
-    assert_eq!(story.recording_done(3), ["a: recording completed"]);
+    assert!(story.recording_done(3).is_empty(), "the callback before is not answered yet");
+    assert_eq!(story.callbacks_answered(), ["a: recording completed"]);
     assert_eq!(story.callback_param("RecordingSource").as_deref(), Some("StartCallRecordingAPI"));
 }
 
@@ -64,6 +65,59 @@ fn a_call_has_a_limited_number_of_recordings_at_once() {
     assert!(story.record(SIDE).is_empty());
     story.recording_done(1);
     assert_eq!(story.record(SIDE).len(), 2, "one is settled");
+}
+
+// ---- Events ----
+
+#[test]
+fn all_events_of_a_recording_arrive_in_order_each_after_the_answer_to_the_one_before() {
+    use RecordingEvent::{Completed, InProgress, Paused, Resumed, Started, Stopped};
+    let (mut story, _) = Story::with("<Gather timeout=\"60\"/>");
+    let all = vec![Started, InProgress, Paused, Resumed, Stopped, Completed];
+    let words = story.record_with(SIDE, all);
+    assert_eq!(words, ["a: record StartCallRecordingAPI", "a: recording started"]);
+    let pause = RecordingChange::Pause(Some(TapPause::Silence));
+    assert_eq!(story.change(SIDE, pause), ["a: pause record Silence"]);
+    assert_eq!(story.change(SIDE, RecordingChange::Pause(None)), ["a: resume record"]);
+    for status in ["in-progress", "paused", "resumed"] {
+        assert_eq!(story.callbacks_answered(), [format!("a: recording {status}")]);
+    }
+    // The recording ends while nothing is out, and its file is ready before the answer.
+    assert!(story.callbacks_answered().is_empty());
+    let words = story.change(SIDE, RecordingChange::Stop);
+    assert_eq!(words, ["a: stop record", "a: recording stopped"]);
+    assert!(story.recording_ended(RecordingEnd::Stopped).is_empty(), "reported already");
+    assert!(story.recording_done(3).is_empty());
+    assert_eq!(story.callbacks_answered(), ["a: recording completed"]);
+    assert_eq!(story.callback_param("RecordingDuration").as_deref(), Some("3"));
+}
+
+#[test]
+fn a_recording_that_ends_by_itself_is_stopped_and_one_that_fails_says_so() {
+    let (mut story, _) = Story::with("<Gather timeout=\"60\"/>");
+    story.record_with(SIDE, vec![RecordingEvent::Stopped, RecordingEvent::Failed]);
+    let ended = story.recording_ended(RecordingEnd::MaxLength);
+    assert_eq!(ended, ["a: recording stopped"]);
+    story.callbacks_answered();
+    let outcome = RecordingOutcome::Failed { sentence: "the disk is full".to_owned() };
+    let words = story.tell('a', CallInput::RecordingDone { recording: SIDE, outcome });
+    assert_eq!(words, ["a: notify 12400", "a: recording failed"]);
+}
+
+#[test]
+fn callbacks_that_wait_for_a_slow_application_are_bounded() {
+    let (mut story, _) = Story::with("<Gather timeout=\"600\"/>");
+    story.record_with(SIDE, vec![RecordingEvent::Started, RecordingEvent::Paused]);
+    for _ in 0..limits::RECORDING_CALLBACKS_WAITING_MAX + 2 {
+        story.change(SIDE, RecordingChange::Pause(Some(TapPause::Silence)));
+        story.change(SIDE, RecordingChange::Pause(None));
+    }
+    assert_eq!(story.notes.len(), 2, "each that is not sent is a warning");
+    assert!(story.notes.iter().all(|note| note.code == Code::RECORDING_STATUS_CALLBACK));
+    for _ in 0..limits::RECORDING_CALLBACKS_WAITING_MAX {
+        assert_eq!(story.callbacks_answered(), ["a: recording paused"]);
+    }
+    assert!(story.callbacks_answered().is_empty());
 }
 
 // ---- Start and Stop ----

@@ -38,15 +38,24 @@ pub(crate) fn events(from: store::CallEvents) -> Vec<ProgressEvent> {
     all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, event)| event).collect()
 }
 
+/// Events of a recording that a status callback reports.
+pub(crate) fn recording_events(from: store::RecordingEvents) -> Vec<RecordingEvent> {
+    let all = [
+        (from.started, RecordingEvent::Started),
+        (from.in_progress, RecordingEvent::InProgress),
+        (from.paused, RecordingEvent::Paused),
+        (from.resumed, RecordingEvent::Resumed),
+        (from.stopped, RecordingEvent::Stopped),
+        (from.completed, RecordingEvent::Completed),
+        (from.failed, RecordingEvent::Failed),
+        (from.absent, RecordingEvent::Absent),
+    ];
+    all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, event)| event).collect()
+}
+
 /// How to record, as REST says it.
 pub(crate) fn record_settings(from: RecordCall) -> RecordSettings {
-    let wanted = [
-        (from.callback_events.in_progress, RecordingEvent::InProgress),
-        (from.callback_events.completed, RecordingEvent::Completed),
-        (from.callback_events.absent, RecordingEvent::Absent),
-    ];
-    let events: Vec<RecordingEvent> =
-        wanted.into_iter().filter(|(wanted, _)| *wanted).map(|(_, event)| event).collect();
+    let events = recording_events(from.callback_events);
     let track = match from.track {
         store::RecordingTrack::Inbound => RecordingTrack::Inbound,
         store::RecordingTrack::Outbound => RecordingTrack::Outbound,

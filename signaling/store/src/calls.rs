@@ -472,21 +472,40 @@ impl RecordingTrack {
 }
 
 /// Set of events that a recording's status callback reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordingEvents {
+    /// The recording began: participants of conferences only, before `in_progress`.
+    pub started: bool,
     /// The recording began.
     pub in_progress: bool,
+    /// REST paused it: participants only.
+    pub paused: bool,
+    /// REST resumed it: participants only.
+    pub resumed: bool,
+    /// It takes no more audio; its file is not ready: participants only.
+    pub stopped: bool,
     /// The file is ready.
     pub completed: bool,
+    /// There is no file, as the disk failed: participants and their conferences only.
+    pub failed: bool,
     /// No audio was received, so there is no file.
     pub absent: bool,
 }
 
 impl RecordingEvents {
     /// The set where the parameter is absent.
-    pub const COMPLETED: Self = Self { in_progress: false, completed: true, absent: false };
+    pub const COMPLETED: Self = Self { completed: true, ..Self::NONE };
     /// The empty set.
-    pub const NONE: Self = Self { in_progress: false, completed: false, absent: false };
+    pub const NONE: Self = Self {
+        started: false,
+        in_progress: false,
+        paused: false,
+        resumed: false,
+        stopped: false,
+        completed: false,
+        failed: false,
+        absent: false,
+    };
 }
 
 /// Change of a running recording.

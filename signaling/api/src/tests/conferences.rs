@@ -273,10 +273,11 @@ fn each_parameter_of_a_new_participant_reaches_its_command() {
                 &WaitUrl=https%3A%2F%2Fa.example%2Fw&WaitMethod=GET&MaxParticipants=2&Region=ie1\
                 &ConferenceRecord=record-from-start&ConferenceTrim=do-not-trim\
                 &ConferenceRecordingStatusCallback=https%3A%2F%2Fa.example%2Fr\
-                &ConferenceRecordingStatusCallbackEvent=in-progress+absent\
+                &ConferenceRecordingStatusCallbackEvent=in-progress+absent+failed\
                 &ConferenceStatusCallback=https%3A%2F%2Fa.example%2Fc\
                 &ConferenceStatusCallbackMethod=GET&ConferenceStatusCallbackEvent=join\
-                &ConferenceStatusCallbackEvent=leave+speaker&Record=true&RecordingChannels=dual";
+                &ConferenceStatusCallbackEvent=leave+speaker&Record=true&RecordingChannels=dual\
+                &RecordingStatusCallbackEvent=started+paused+resumed+stopped+failed";
     let create = create(&house, form);
     let webhook = |path: &str, method| Webhook { url: format!("https://a.example/{path}"), method };
     let entry = create.entry;
@@ -296,8 +297,24 @@ fn each_parameter_of_a_new_participant_reaches_its_command() {
         (record.trim_silence, record.callback),
         (false, Some(webhook("r", HttpMethod::Post)))
     );
-    assert!(record.callback_events.in_progress && record.callback_events.absent);
-    assert!(create.call.record.expect("recorded").dual_channel);
+    let events = store::RecordingEvents {
+        in_progress: true,
+        failed: true,
+        absent: true,
+        ..store::RecordingEvents::NONE
+    };
+    assert_eq!(record.callback_events, events);
+    let record = create.call.record.expect("recorded");
+    assert!(record.dual_channel);
+    let events = store::RecordingEvents {
+        started: true,
+        paused: true,
+        resumed: true,
+        stopped: true,
+        failed: true,
+        ..store::RecordingEvents::NONE
+    };
+    assert_eq!(record.callback_events, events);
     assert_eq!(create.call.warnings, []);
 }
 

@@ -1,5 +1,6 @@
 //! Requests that are out, and what notifications show of them. Sans-IO.
 
+use shared::RecordingSid;
 use store::HttpMethod;
 
 use crate::input::HttpAnswer;
@@ -14,6 +15,8 @@ pub(super) enum Pending {
     Wait { exchange: Exchange },
     /// Only notes a failure.
     Callback { exchange: Exchange },
+    /// Notes a failure, and sends the next callback of this recording.
+    RecordingCallback { exchange: Exchange, recording: RecordingSid },
     /// Drops it: the verb that wanted it is gone.
     Abandoned,
 }

@@ -2,8 +2,10 @@
 //!
 //! Verbs and REST start recordings, several at once; no recording is the activity of the call, so any verb
 //! may run meanwhile. A recording runs or is paused, ends on the leg (`RecordingEnded`), and then its file
-//! is settled (`RecordingDone`). The call lives until all are settled.
+//! is settled (`RecordingDone`). The call lives until all are settled. The status callbacks of a recording
+//! leave one after the other, each when the one before is answered, so that they arrive in order.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use shared::media::TapPause;
@@ -19,7 +21,6 @@ use crate::form::Form;
 use crate::input::{RecordingChange, RecordingEnd, RecordingOutcome};
 use crate::setup::{RecordingCallback, RecordingEvent, Webhook};
 use crate::twiml::verb::record::RecordingLink;
-use crate::webhook::{HttpKind, WebUrl};
 
 /// A recording of this call, until its file is settled.
 #[derive(Clone, Debug)]
@@ -38,6 +39,10 @@ pub(super) struct RecordingState {
     skipped: Duration,
     /// Its file is settled: no further input is about it.
     pub done: bool,
+    /// A status callback is out. Later ones wait for its answer.
+    is_sending: bool,
+    /// Forms of those, in order.
+    waiting: VecDeque<Form>,
 }
 
 impl RecordingState {
@@ -52,6 +57,8 @@ impl RecordingState {
             skips_since: None,
             skipped: Duration::ZERO,
             done: false,
+            is_sending: false,
+            waiting: VecDeque::new(),
         }
     }
 
@@ -143,13 +150,14 @@ impl Call {
             return;
         }
         state.pause(now, pause);
-        let word = match pause {
-            Some(TapPause::Skip) => "paused, without silence",
-            Some(TapPause::Silence) => "paused",
-            None => "resumed",
+        let (word, event, status) = match pause {
+            Some(TapPause::Skip) => ("paused, without silence", RecordingEvent::Paused, "paused"),
+            Some(TapPause::Silence) => ("paused", RecordingEvent::Paused, "paused"),
+            None => ("resumed", RecordingEvent::Resumed, "resumed"),
         };
         self.timeline("recording", format_args!("{recording} {word}"));
         self.effect(CallEffect::PauseRecording { recording, pause });
+        self.report_recording(recording, event, status);
     }
 
     pub(super) fn mint_recording(&mut self, now: Now) -> RecordingSid {
@@ -188,12 +196,15 @@ impl Call {
         debug_assert!(!self.recordings.contains_key(&recording), "a minted SID is new");
         // Only the terminal callback needs a settled recording, and only that of REST: the map stays small.
         let kept = self.facts.api_recording;
-        self.recordings.retain(|sid, state| !state.done || Some(*sid) == kept);
-        let state = RecordingState::new(now, plan, callback);
+        self.recordings.retain(|sid, state| !state.done || state.is_sending || Some(*sid) == kept);
+        let mut state = RecordingState::new(now, plan, callback);
         self.timeline("recording", format_args!("{recording} started"));
         self.effect(CallEffect::StartRecording(plan));
-        let events = [RecordingEvent::InProgress];
-        self.recording_event(&state, &events, "in-progress", None, None);
+        for (event, status) in
+            [(RecordingEvent::Started, "started"), (RecordingEvent::InProgress, "in-progress")]
+        {
+            self.recording_event(&mut state, &[event], status, None, None);
+        }
         self.recordings.insert(recording, state);
     }
 
@@ -203,7 +214,16 @@ impl Call {
         if state.ended.is_none() {
             state.ended = Some(now);
             self.effect(CallEffect::StopRecording { recording });
+            self.report_recording(recording, RecordingEvent::Stopped, "stopped");
         }
+    }
+
+    /// Reports an event of a recording that runs.
+    fn report_recording(&mut self, recording: RecordingSid, event: RecordingEvent, status: &str) {
+        // Out of the map meanwhile: sending changes the call.
+        let Some(mut state) = self.recordings.remove(&recording) else { return };
+        self.recording_event(&mut state, &[event], status, None, None);
+        self.recordings.insert(recording, state);
     }
 
     pub(super) fn stop_all_recordings(&mut self, now: Now) {
@@ -220,9 +240,12 @@ impl Call {
         recording: RecordingSid,
         cause: RecordingEnd,
     ) {
-        if let Some(state) = self.recordings.get_mut(&recording) {
-            // Where we stopped it, our stop is the end; the confirmation comes a round trip later.
-            state.ended.get_or_insert(now);
+        // Where we stopped it, our stop is the end; the confirmation comes a round trip later.
+        if let Some(state) = self.recordings.get_mut(&recording)
+            && state.ended.is_none()
+        {
+            state.ended = Some(now);
+            self.report_recording(recording, RecordingEvent::Stopped, "stopped");
         }
         self.on_activity(|activity, call| activity.on_recording_ended(call, now, recording, cause));
     }
@@ -247,27 +270,29 @@ impl Call {
                     self.notify(Finding::error(Code::INTERNAL, message), None);
                 }
                 let events = [RecordingEvent::Completed];
-                self.recording_event(&state, &events, "completed", Some(*duration_s), code);
+                self.recording_event(&mut state, &events, "completed", Some(*duration_s), code);
             }
             RecordingOutcome::Absent => {
-                self.recording_event(&state, &[RecordingEvent::Absent], "absent", None, code);
+                self.recording_event(&mut state, &[RecordingEvent::Absent], "absent", None, code);
             }
-            // There is no event for a failure: it goes to all who wait for a file or for the word that
+            // Verbs have no event for a failure: it goes to all who wait for a file or for the word that
             // there is none.
             RecordingOutcome::Failed { sentence } => {
                 let message = format!("{recording} failed: {sentence}");
                 self.timeline("error", &message);
                 self.notify(Finding::error(Code::INTERNAL, message), None);
-                let events = [RecordingEvent::Completed, RecordingEvent::Absent];
-                self.recording_event(&state, &events, "failed", None, code);
+                let events =
+                    [RecordingEvent::Completed, RecordingEvent::Failed, RecordingEvent::Absent];
+                self.recording_event(&mut state, &events, "failed", None, code);
             }
         }
         self.recordings.insert(recording, state);
     }
 
+    /// Reports an event to the status callback of a recording, where that wants one of these.
     fn recording_event(
         &mut self,
-        state: &RecordingState,
+        state: &mut RecordingState,
         events: &[RecordingEvent],
         status: &str,
         duration_s: Option<u32>,
@@ -293,12 +318,35 @@ impl Call {
         form.push("RecordingSource", plan.source.as_str());
         form.push("RecordingTrack", plan.track.as_str());
         form.push("ErrorCode", code.map_or(0, Code::number));
-        let webhook = &callback.webhook;
-        self.callback(
-            HttpKind::RecordingCallback,
-            WebUrl::parse(&webhook.url),
-            webhook.method,
-            form,
-        );
+        self.queue_recording_callback(state, form);
+    }
+
+    /// Sends the callback, or lets it wait for the one before it: the events of a recording arrive in order.
+    fn queue_recording_callback(&mut self, state: &mut RecordingState, form: Form) {
+        if !state.is_sending {
+            let Some(callback) = state.callback.take() else { return };
+            let recording = state.plan.recording;
+            state.is_sending = self.send_recording_callback(recording, &callback.webhook, form);
+            state.callback = Some(callback);
+        } else if state.waiting.len() < limits::RECORDING_CALLBACKS_WAITING_MAX {
+            state.waiting.push_back(form);
+        } else {
+            let most = limits::RECORDING_CALLBACKS_WAITING_MAX;
+            let message = format!(
+                "{} has {most} status callbacks that wait for their answers: one more is not sent",
+                state.plan.recording
+            );
+            self.notify(Finding::warning(Code::RECORDING_STATUS_CALLBACK, message), None);
+        }
+    }
+
+    /// The callback before was answered, or failed.
+    pub(super) fn next_recording_callback(&mut self, recording: RecordingSid) {
+        let Some(mut state) = self.recordings.remove(&recording) else { return };
+        state.is_sending = false;
+        if let Some(form) = state.waiting.pop_front() {
+            self.queue_recording_callback(&mut state, form);
+        }
+        self.recordings.insert(recording, state);
     }
 }

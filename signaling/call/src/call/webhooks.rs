@@ -20,7 +20,7 @@ use crate::finding::Finding;
 use crate::form::Form;
 use crate::ids::HttpId;
 use crate::input::{HttpAnswer, HttpFailure};
-use crate::setup::Target;
+use crate::setup::{Target, Webhook};
 use crate::status::{CallDirection, ProgressEvent};
 use crate::webhook::{HttpKind, HttpRequest, WebUrl, WebUrlError};
 
@@ -118,21 +118,10 @@ impl Call {
                 }
                 self.document_ended(now, exchange, fallback, result);
             }
-            Pending::Callback { mut exchange } => {
-                let fault = match result {
-                    // The body is not looked at: an answer to a callback is never run (twiml.md
-                    // 1.1).
-                    Ok(answer) if (200..300).contains(&answer.status) => return,
-                    Ok(answer) => {
-                        exchange.note(&answer);
-                        (
-                            Code::HTTP_RETRIEVAL,
-                            format!("a callback was answered with status {}", answer.status),
-                        )
-                    }
-                    Err(failure) => (failure.code, failure.sentence),
-                };
-                self.notify(Finding::warning(fault.0, fault.1), Some(exchange));
+            Pending::Callback { exchange } => self.callback_ended(exchange, result),
+            Pending::RecordingCallback { exchange, recording } => {
+                self.callback_ended(exchange, result);
+                self.next_recording_callback(recording);
             }
             Pending::Wait { mut exchange } => {
                 if let Ok(answer) = &result {
@@ -233,6 +222,42 @@ impl Call {
             "RecordingUrl",
             format_args!("{base}/2010-04-01/Accounts/{account}/Recordings/{recording}"),
         );
+    }
+
+    /// The body is not looked at: an answer to a callback is never run (twiml.md 1.1).
+    fn callback_ended(&mut self, mut exchange: Exchange, result: Result<HttpAnswer, HttpFailure>) {
+        let (code, sentence) = match result {
+            Ok(answer) if (200..300).contains(&answer.status) => return,
+            Ok(answer) => {
+                exchange.note(&answer);
+                let sentence = format!("a callback was answered with status {}", answer.status);
+                (Code::HTTP_RETRIEVAL, sentence)
+            }
+            Err(failure) => (failure.code, failure.sentence),
+        };
+        self.notify(Finding::warning(code, sentence), Some(exchange));
+    }
+
+    /// Sends a callback of a recording. Whether it left: a URL that cannot be used becomes a warning.
+    pub(super) fn send_recording_callback(
+        &mut self,
+        recording: RecordingSid,
+        webhook: &Webhook,
+        form: Form,
+    ) -> bool {
+        match WebUrl::parse(&webhook.url) {
+            Ok(url) => {
+                let kind = HttpKind::RecordingCallback;
+                let (request, exchange) =
+                    self.request(kind, url, webhook.method, form, Form::new());
+                self.requests.insert(request, Pending::RecordingCallback { exchange, recording });
+                true
+            }
+            Err(error) => {
+                self.notify(Finding::warning(error.code, error.sentence), None);
+                false
+            }
+        }
     }
 
     /// Sends a callback. A URL that cannot be used becomes a warning.

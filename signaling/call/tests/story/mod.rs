@@ -491,9 +491,17 @@ impl Story {
         self.tell('a', CallInput::RecordingDone { recording, outcome })
     }
 
-    /// REST starts a recording with a callback for each event.
+    /// REST starts a recording with a callback for its begin and its file.
     pub fn record(&mut self, recording: RecordingSid) -> Vec<String> {
         let events = vec![RecordingEvent::InProgress, RecordingEvent::Completed];
+        self.record_with(recording, events)
+    }
+
+    pub fn record_with(
+        &mut self,
+        recording: RecordingSid,
+        events: Vec<RecordingEvent>,
+    ) -> Vec<String> {
         let webhook = Webhook::post("http://app/rec");
         let settings = RecordSettings {
             channels: 1,

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use call::conference::{self, ConferenceEvent, Entry, MemberTerms, Music, Terms};
-use call::{DocumentSource, RecordingCallback, RecordingEvent};
+use call::{DocumentSource, RecordingCallback};
 use shared::{AccountSid, Playout};
 use store::{Beep, CreateParticipant, JitterBuffer, RecordingEvents, WaitMusic};
 
-use crate::from_rest::webhook;
+use crate::from_rest::{recording_events, webhook};
 
 /// The document of its call: one `<Dial><Conference>` with what the request asked for.
 pub(super) fn document(name: &str, create: &CreateParticipant) -> DocumentSource {
@@ -119,6 +119,8 @@ fn event_words(create: &CreateParticipant) -> Vec<&'static str> {
     all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, word)| word).collect()
 }
 
+/// As `<Conference>` has them. The word `failed` is none of them: it is in the terms of the conference that
+/// expects the participant.
 fn recording_words(events: RecordingEvents) -> Vec<&'static str> {
     let all = [
         (events.in_progress, "in-progress"),
@@ -126,15 +128,6 @@ fn recording_words(events: RecordingEvents) -> Vec<&'static str> {
         (events.absent, "absent"),
     ];
     all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, word)| word).collect()
-}
-
-fn recording_events(events: RecordingEvents) -> Vec<RecordingEvent> {
-    let all = [
-        (events.in_progress, RecordingEvent::InProgress),
-        (events.completed, RecordingEvent::Completed),
-        (events.absent, RecordingEvent::Absent),
-    ];
-    all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, event)| event).collect()
 }
 
 const fn word(flag: bool) -> &'static str {

@@ -58,7 +58,7 @@ impl Control {
         let limits = TapLimits { silence_ms: 0, max_ms };
         let command = RoomCommand::StartTap { tap, sink: Sink::Recorder, limits };
         self.push(Effect::Media { core, command: MediaCommand::Room { core, room, command } });
-        self.recording_callback(sid, call, RecordingEvent::InProgress, status, start_ms, None);
+        self.recording_callback(sid, call, &[RecordingEvent::InProgress], status, start_ms, None);
     }
 
     /// Ends the recording of a conference, if it has one.
@@ -149,15 +149,17 @@ impl Control {
         let row = records::recording_settled(recording.row, &outcome, bytes, now.unix_ms);
         live.settled = Some(row.clone());
         self.commit(None, Change::PutRecording(row.into()));
-        let (event, status, duration_s) = match &outcome {
+        let (events, status, duration_s) = match &outcome {
             RecordingOutcome::Completed { duration_s, .. } => {
-                (RecordingEvent::Completed, "completed", Some(*duration_s))
+                (&[RecordingEvent::Completed][..], "completed", Some(*duration_s))
             }
-            RecordingOutcome::Absent => (RecordingEvent::Absent, "absent", None),
-            // There is no event for a failure. Who waits for the file has subscribed to `completed`.
-            RecordingOutcome::Failed { .. } => (RecordingEvent::Completed, "failed", None),
+            RecordingOutcome::Absent => (&[RecordingEvent::Absent][..], "absent", None),
+            // `<Conference>` has no event for a failure. Who waits for the file has subscribed to `completed`.
+            RecordingOutcome::Failed { .. } => {
+                (&[RecordingEvent::Completed, RecordingEvent::Failed][..], "failed", None)
+            }
         };
-        self.recording_callback(sid, call, event, status, start_ms, duration_s);
+        self.recording_callback(sid, call, events, status, start_ms, duration_s);
         self.settle_conference(now, sid);
         None
     }
@@ -174,7 +176,7 @@ impl Control {
         &mut self,
         sid: ConferenceSid,
         call: CallSid,
-        event: RecordingEvent,
+        events: &[RecordingEvent],
         status: &str,
         start_ms: i64,
         duration_s: Option<u32>,
@@ -182,7 +184,7 @@ impl Control {
         let base = self.settings.call.api_base.clone();
         let Some(live) = self.conferences.get_mut(sid) else { return };
         let Some(callback) = live.machine.terms.recording_callback.clone() else { return };
-        if !callback.events.contains(&event) {
+        if !callback.events.iter().any(|event| events.contains(event)) {
             return;
         }
         let row = live.recording.as_ref().map(|recording| &recording.row).or(live.settled.as_ref());

@@ -59,7 +59,7 @@ pub(crate) fn create(
         time_limit_s: form
             .number("TimeLimit", (1, CALL_S.1), Code::INVALID_PARAMETER)?
             .unwrap_or(CALL_S.0),
-        record: record(form)?,
+        record: record(form, &recording::EVENTS)?,
         sip_auth: sip_auth(form)?,
         warnings: warning.into_iter().chain(unknown_events(form)).collect(),
     })

@@ -12,7 +12,7 @@ const EVENT_SHOWN_CHARACTERS: usize = 40;
 /// The two event lists of a call.
 const EVENTS: [(&str, &[&str]); 2] = [
     ("StatusCallbackEvent", &["initiated", "ringing", "answered", "completed"]),
-    ("RecordingStatusCallbackEvent", &["in-progress", "completed", "absent"]),
+    ("RecordingStatusCallbackEvent", &super::recording::EVENTS),
 ];
 
 /// Without a trunk the call would be another one than the request means.

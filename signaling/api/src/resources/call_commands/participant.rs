@@ -28,6 +28,11 @@ const REGION_CHARACTERS_MAX: usize = 64;
 /// What runs when a participant has left its conference: a document without verbs ends the call.
 const NO_DOCUMENT: &str = "<Response/>";
 
+/// Events of the recording of a participant's leg (rest.md 8).
+const RECORDING_EVENTS: [&str; 8] =
+    ["started", "in-progress", "paused", "resumed", "stopped", "completed", "failed", "absent"];
+/// Events of the recording of its conference.
+const CONFERENCE_RECORDING_EVENTS: [&str; 4] = ["in-progress", "completed", "failed", "absent"];
 /// Words of the event lists of a participant.
 const EVENTS: [(&str, &[&str]); 4] = [
     ("StatusCallbackEvent", &["initiated", "ringing", "answered", "completed"]),
@@ -35,8 +40,8 @@ const EVENTS: [(&str, &[&str]); 4] = [
         "ConferenceStatusCallbackEvent",
         &["start", "end", "join", "leave", "mute", "hold", "modify", "speaker", "announcement"],
     ),
-    ("ConferenceRecordingStatusCallbackEvent", &["in-progress", "completed", "absent"]),
-    ("RecordingStatusCallbackEvent", &["in-progress", "completed", "absent"]),
+    ("ConferenceRecordingStatusCallbackEvent", &CONFERENCE_RECORDING_EVENTS),
+    ("RecordingStatusCallbackEvent", &RECORDING_EVENTS),
 ];
 
 /// Reads `POST …/Participants`.
@@ -76,7 +81,7 @@ fn call(account: AccountSid, form: &Form) -> Result<CreateCall, WriteError> {
         send_digits: None,
         timeout_s: timeout.unwrap_or(TIMEOUT_S),
         time_limit_s: time_limit.unwrap_or(CALL_S.0),
-        record: record(form)?,
+        record: record(form, &RECORDING_EVENTS)?,
         sip_auth: sip_auth(form)?,
         warnings: warning.into_iter().chain(warnings(form)).collect(),
     })
@@ -180,7 +185,11 @@ fn record_conference(form: &Form) -> Result<Option<RecordConference>, WriteError
             "ConferenceRecordingStatusCallback",
             "ConferenceRecordingStatusCallbackMethod",
         )?,
-        callback_events: recording_events(form, "ConferenceRecordingStatusCallbackEvent"),
+        callback_events: recording_events(
+            form,
+            "ConferenceRecordingStatusCallbackEvent",
+            &CONFERENCE_RECORDING_EVENTS,
+        ),
     };
     Ok(form.one_of("ConferenceRecord", &words)?.unwrap_or(false).then_some(record))
 }

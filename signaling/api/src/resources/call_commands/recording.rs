@@ -6,9 +6,12 @@ use super::webhook;
 use crate::form::Form;
 use crate::response::invalid_parameter;
 
+/// Events of the recording of a call.
+pub(super) const EVENTS: [&str; 3] = ["in-progress", "completed", "absent"];
+
 /// Reads `POST Calls/{sid}/Recordings`. By default silence stays, unlike with `POST Calls`.
 pub(crate) fn start_recording(form: &Form) -> Result<RecordCall, WriteError> {
-    recording_parameters(form, false)
+    recording_parameters(form, false, &EVENTS)
 }
 
 /// Reads `POST Calls/{sid}/Recordings/{sid}`.
@@ -23,13 +26,18 @@ pub(crate) fn recording_action(form: &Form) -> Result<RecordingAction, WriteErro
     form.one_of("Status", &actions)?.ok_or_else(|| invalid_parameter("Status is required"))
 }
 
-pub(super) fn record(form: &Form) -> Result<Option<RecordCall>, WriteError> {
+/// Reads the recording of a new call, with these words for events.
+pub(super) fn record(form: &Form, events: &[&str]) -> Result<Option<RecordCall>, WriteError> {
     // Checked also where nothing is recorded: a wrong word is a mistake either way.
-    let parameters = recording_parameters(form, true)?;
+    let parameters = recording_parameters(form, true, events)?;
     Ok(form.boolean("Record")?.unwrap_or(false).then_some(parameters))
 }
 
-fn recording_parameters(form: &Form, trims: bool) -> Result<RecordCall, WriteError> {
+fn recording_parameters(
+    form: &Form,
+    trims: bool,
+    events: &[&str],
+) -> Result<RecordCall, WriteError> {
     let channels = [("mono", false), ("dual", true)];
     let tracks = [
         ("inbound", RecordingTrack::Inbound),
@@ -43,17 +51,22 @@ fn recording_parameters(form: &Form, trims: bool) -> Result<RecordCall, WriteErr
         track: form.one_of("RecordingTrack", &tracks)?.unwrap_or_default(),
         trim_silence: form.one_of("Trim", &trim)?.unwrap_or(trims),
         callback,
-        callback_events: recording_events(form, "RecordingStatusCallbackEvent"),
+        callback_events: recording_events(form, "RecordingStatusCallbackEvent", events),
     })
 }
 
-/// Reads the list of events with this name.
-pub(super) fn recording_events(form: &Form, name: &str) -> RecordingEvents {
+/// Reads the list of events with this name, of which these words are known.
+pub(super) fn recording_events(form: &Form, name: &str, known: &[&str]) -> RecordingEvents {
     let mut events = RecordingEvents::NONE;
-    for word in form.words(name) {
+    for word in form.words(name).filter(|word| known.contains(word)) {
         match word {
+            "started" => events.started = true,
             "in-progress" => events.in_progress = true,
+            "paused" => events.paused = true,
+            "resumed" => events.resumed = true,
+            "stopped" => events.stopped = true,
             "completed" => events.completed = true,
+            "failed" => events.failed = true,
             "absent" => events.absent = true,
             _ => {}
         }
