@@ -5,6 +5,7 @@
 
 mod application;
 mod conference;
+mod conference_crowd;
 mod crowd;
 mod gateway;
 mod kamailio;
