@@ -10,7 +10,7 @@ use crate::endpoint::Trouble;
 use crate::machine::Machine;
 use crate::media::Site;
 use crate::report::Section;
-use crate::{BenchArguments, Part, calls, dsp, media, messages, registrar, transactions};
+use crate::{BenchArguments, Part, calls, dsp, media, messages, registrar, rooms, transactions};
 
 /// Runs the bench. Fails only where a promise is broken (a byte changed, packets unaccounted for, a
 /// call that did not come up at the lowest rate) or the report cannot be written; no number fails it.
@@ -79,6 +79,14 @@ fn measure(
         let round = Duration::from_millis(round);
         let effort = dsp::Effort { rounds, round, may_install: !arguments.no_install };
         results.sections.extend(dsp::measure(effort));
+    }
+    if wants(arguments, Part::Rooms) {
+        eprintln!("load: rooms");
+        let (rounds, burst) = if quick { (3, 500) } else { (9, 1_000) };
+        let effort = rooms::Effort { rounds, burst: Duration::from_millis(burst) };
+        let (sections, is_broken) = rooms::measure(effort);
+        results.sections.extend(sections);
+        results.is_broken |= is_broken;
     }
     if wants(arguments, Part::Frames) {
         let (sections, is_broken) = media::below(if quick { 3 } else { 9 });

@@ -13,6 +13,7 @@ mod messages;
 mod namespace;
 mod registrar;
 mod report;
+mod rooms;
 mod rounds;
 mod schedstat;
 mod scheduling;
@@ -70,6 +71,8 @@ pub(crate) enum Part {
     Sip,
     /// Samples: the DTMF detector beside spandsp's, G.711 beside a copy.
     Dsp,
+    /// Rooms: mixing, members on loopback, added delay.
+    Rooms,
     /// Relayed and transcoded packets on loopback.
     Media,
     /// The same on a veth pair between two network namespaces.
