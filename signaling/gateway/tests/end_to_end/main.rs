@@ -61,6 +61,7 @@ mod media_memory;
 mod media_peers;
 mod numbers;
 mod outbound;
+mod paging;
 mod phone_media;
 mod phone_register;
 mod phones;
