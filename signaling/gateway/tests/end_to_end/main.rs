@@ -31,6 +31,7 @@ mod browsers;
 mod bucket;
 mod conference_control;
 mod conferences;
+mod conformity;
 mod connections;
 mod conservation;
 mod contact_centre;
