@@ -36,7 +36,8 @@ impl HttpServer {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let acceptor = tokio_rustls::TlsAcceptor::from(settings);
-        match tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream).into_fallible()).await {
+        let mut handshake = acceptor.accept(stream).into_fallible();
+        match tokio::time::timeout(HANDSHAKE_MAX, &mut handshake).await {
             Ok(Ok(stream)) => self.serve_requests(stream, peer, entrance).await,
             // Counted before the connection closes: whoever sees it closed finds it counted.
             Ok(Err((error, _stream))) => {

@@ -323,6 +323,9 @@ fn a_tunnel_begins_with_a_handshake_or_ends() {
     assert!(!answer.to_ascii_lowercase().contains("content-length"), "{answer}");
     assert_eq!(world.metrics.http_proxy_tunnels_total.value(), 1);
     assert_eq!(world.metrics.http_requests_refused_total.value("tls"), 1);
+    // A client that stays silent in its tunnel has the time of a handshake.
+    assert!(world.ask(connect).starts_with("HTTP/1.1 200 OK\r\n"));
+    assert_eq!(world.metrics.http_requests_refused_total.value("tls_timeout"), 1);
     // A TLS record as the first byte needs no CONNECT.
     world.ask("\u{16}\u{3}\u{1}\0\u{4}\0\0\0\0");
     assert_eq!(world.metrics.http_requests_refused_total.value("tls"), 2);
