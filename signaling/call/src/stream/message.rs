@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use shared::media::TapTracks;
 use shared::{Code, FRAME_SAMPLES};
 
@@ -152,19 +154,19 @@ pub(super) enum Heard<'a> {
 /// 31950 for audio that is not base64, 31951 for everything else that does not conform.
 pub(super) fn read<'a>(text: &'a str, stream: &str) -> Result<Heard<'a>, (Code, String)> {
     let bad = |sentence: String| (Code::STREAM_MESSAGE, sentence);
-    let raw: Raw<'_> = serde_json::from_str(text)
+    let Object(raw): Object<Raw<'_>> = serde_json::from_str(text)
         .map_err(|error| bad(format!("a message does not conform: {error}")))?;
     if raw.stream != stream {
         return Err(bad("a message has another streamSid than that of `start`".to_owned()));
     }
     match (raw.event.as_ref(), raw.media, raw.mark) {
-        ("media", Some(media), None) => {
+        ("media", Some(Object(media)), None) => {
             let audio = STANDARD.decode(media.payload.as_bytes()).map_err(|error| {
                 (Code::STREAM_UNDECODABLE, format!("a media.payload is not base64: {error}"))
             })?;
             Ok(Heard::Media(audio))
         }
-        ("mark", None, Some(mark)) => Ok(Heard::Mark(mark.name)),
+        ("mark", None, Some(Object(mark))) => Ok(Heard::Mark(mark.name)),
         ("clear", None, None) => Ok(Heard::Clear),
         ("media" | "mark" | "clear", _, _) => {
             Err(bad("a message lacks the field of its event, or has that of another".to_owned()))
@@ -184,9 +186,32 @@ struct Raw<'a> {
     #[serde(borrow, rename = "streamSid")]
     stream: Cow<'a, str>,
     #[serde(borrow, default)]
-    media: Option<RawMedia<'a>>,
+    media: Option<Object<RawMedia<'a>>>,
     #[serde(borrow, default)]
-    mark: Option<RawMark<'a>>,
+    mark: Option<Object<RawMark<'a>>>,
+}
+
+/// A value that is a JSON object in the text. Serde reads a struct from an array of its values too, which no message is.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(std::marker::PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(std::marker::PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Self::Value, M::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
 }
 
 #[derive(Deserialize)]
@@ -301,6 +326,9 @@ mod tests {
             r#"{"event":"media","streamSid":"MZ1","mark":{"name":"a"}}"#,
             r#"{"event":"clear","streamSid":"MZ1","extra":1}"#,
             r#"{"event":"mark","streamSid":"MZ1","mark":{"name":1}}"#,
+            r#"["clear","MZ1"]"#,
+            r#"{"event":"media","streamSid":"MZ1","media":["AQI="]}"#,
+            r#"{"event":"mark","streamSid":"MZ1","mark":["a"]}"#,
         ] {
             assert_eq!(code(text), Code::STREAM_MESSAGE, "{text}");
         }
