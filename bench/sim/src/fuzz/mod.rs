@@ -31,6 +31,7 @@ pub mod srtp_unprotect;
 pub mod twiml;
 pub mod uri;
 pub mod via;
+pub mod websocket_media_json;
 
 use std::panic::catch_unwind;
 
@@ -75,6 +76,7 @@ pub const TARGETS: &[Target] = &[
     target("twiml", twiml::check, twiml::WORDS),
     target("uri", uri::check, uri::WORDS),
     target("via", via::check, via::WORDS),
+    target("websocket_media_json", websocket_media_json::check, websocket_media_json::WORDS),
 ];
 
 const fn target(name: &'static str, check: fn(&[u8]), words: &'static [&'static str]) -> Target {
