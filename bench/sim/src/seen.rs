@@ -52,13 +52,7 @@ impl World {
         if codec != own {
             plane::g711::translate(codec, own, &mut expected);
         }
-        let heard: Vec<&[u8]> = self.heard[phone]
-            .iter()
-            .filter_map(|event| match event {
-                Event::Heard { frame, .. } => Some(frame.as_slice()),
-                _ => None,
-            })
-            .collect();
+        let heard: Vec<&[u8]> = self.frames(phone).collect();
         // The last frame may be shorter than 20 ms.
         let mut expected: Vec<&[u8]> = expected.chunks_exact(shared::FRAME_SAMPLES).collect();
         if speaker.is_none() {
@@ -66,6 +60,32 @@ impl World {
             expected.truncate(expected.len().saturating_sub(JITTER_FRAMES));
         }
         heard.windows(expected.len()).any(|window| window == expected)
+    }
+
+    /// Whether a phone heard all of `said` by way of mu-law, as an application sends it; frames need not lie as they
+    /// were said.
+    pub fn hears_by_mulaw(&self, phone: usize, said: &Prompt) -> bool {
+        let Some(own) = self.codec(phone) else { return false };
+        let mut expected = said.samples(own).to_vec();
+        plane::g711::translate(own, Codec::Pcmu, &mut expected);
+        plane::g711::translate(Codec::Pcmu, own, &mut expected);
+        let heard: Vec<u8> = self.frames(phone).flatten().copied().collect();
+        heard.windows(expected.len()).any(|window| window == expected)
+    }
+
+    /// Frames that a phone heard and that are this mu-law code and nothing else.
+    pub fn heard_of_mulaw(&self, phone: usize, code: u8) -> usize {
+        let Some(own) = self.codec(phone) else { return 0 };
+        let mut wanted = [code];
+        plane::g711::translate(Codec::Pcmu, own, &mut wanted);
+        self.frames(phone).filter(|frame| frame.iter().all(|code| *code == wanted[0])).count()
+    }
+
+    fn frames(&self, phone: usize) -> impl Iterator<Item = &[u8]> {
+        self.heard[phone].iter().filter_map(|event| match event {
+            Event::Heard { frame, .. } => Some(frame.as_slice()),
+            _ => None,
+        })
     }
 
     /// The keys that a phone heard, in order.

@@ -57,6 +57,21 @@ const DOCUMENTS: &[(&str, &str)] = &[
     ("reject", "<Reject reason=\"busy\"/>"),
     ("pause", "<Pause length=\"2\"/><Hangup/>"),
     ("play-digits", "<Play digits=\"1w2#\"/><Say>Done.</Say>"),
+    ("stream-echo", "<Connect><Stream url=\"wss://bots.example/echo\"/></Connect>"),
+    (
+        "stream-slow",
+        "<Connect action=\"/next\"><Stream url=\"wss://bots.example/slow\"/></Connect>",
+    ),
+    ("stream-burst", "<Connect><Stream url=\"wss://bots.example/bursting\"/></Connect>"),
+    (
+        "stream-closes",
+        "<Connect><Stream url=\"wss://bots.example/closing\"/></Connect><Say>Bye.</Say>",
+    ),
+    (
+        "stream-beside",
+        "<Start><Stream url=\"wss://bots.example/slow\" track=\"both_tracks\"/></Start>\
+         <Dial timeout=\"20\" action=\"/next\"><Sip>sip:bob@10.0.0.3</Sip></Dial>",
+    ),
 ];
 
 /// Plays the story of one seed.

@@ -8,7 +8,9 @@ use plane::{
     Verdict,
 };
 use shared::time::soonest;
-use shared::{BySink, CoreId, Instant, MediaCommand, MediaEvent, MediaPort, Sink, TapFrame};
+use shared::{
+    BySink, CoreId, FeedItem, Instant, MediaCommand, MediaEvent, MediaPort, Sink, TapFrame,
+};
 
 use crate::ground::START_UNIX_MS;
 
@@ -17,7 +19,7 @@ use crate::ground::START_UNIX_MS;
 struct Wanted {
     packets: VecDeque<(SocketId, SocketAddr, Vec<u8>)>,
     events: VecDeque<MediaEvent>,
-    frames: VecDeque<TapFrame>,
+    frames: VecDeque<(Sink, TapFrame)>,
     mesh: VecDeque<(CoreId, MeshFrame)>,
     /// What a tier below relays, by the index of the port.
     tiers: BTreeMap<usize, SoftTier>,
@@ -30,9 +32,8 @@ impl Output for Wanted {
     fn event(&mut self, event: MediaEvent) {
         self.events.push_back(event);
     }
-    /// The recorder is the only sink that these cores allow taps for.
-    fn deliver(&mut self, _: Sink, frame: TapFrame) -> bool {
-        self.frames.push_back(frame);
+    fn deliver(&mut self, sink: Sink, frame: TapFrame) -> bool {
+        self.frames.push_back((sink, frame));
         true
     }
     fn give(&mut self, port_index: usize, rule: &RelayRule) -> bool {
@@ -88,8 +89,8 @@ impl Cores {
             ports: ports.clone(),
             own: std::sync::Arc::default(),
             legs_max,
-            taps_max: BySink::only(Sink::Recorder, 8),
-            feeds_max: 0,
+            taps_max: BySink::from_fn(|_| 8),
+            feeds_max: 8,
             room_members_max: 64,
             seed,
             inband_digits: true,
@@ -164,7 +165,13 @@ impl Cores {
         self.core(core).wanted.events.pop_front()
     }
 
-    pub fn poll_frame(&mut self, core: CoreId) -> Option<TapFrame> {
+    /// Hands an item of a feed to its core.
+    pub fn feed(&mut self, item: &FeedItem) {
+        let Core { plane, wanted, .. } = self.core(item.leg.core);
+        plane.feed(item, wanted);
+    }
+
+    pub fn poll_frame(&mut self, core: CoreId) -> Option<(Sink, TapFrame)> {
         self.core(core).wanted.frames.pop_front()
     }
 
@@ -179,7 +186,9 @@ impl Cores {
     pub fn are_balanced(&self) -> bool {
         self.0.iter().all(|core| {
             let meters = core.plane.meters();
-            meters.received_balance() == 0 && meters.mesh_balance() == 0
+            meters.received_balance() == 0
+                && meters.mesh_balance() == 0
+                && meters.feed_balance() == 0
         })
     }
 

@@ -1,7 +1,9 @@
-//! The world around `Control`: phones, network, application, store, recorder, media cores.
+//! The world around `Control`: phones, network, application, store, recorder, streams, media cores.
 
 mod cores;
 mod recorder;
+mod stream_events;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -14,7 +16,7 @@ use phone::{Phone, PhoneConfig};
 use plane::SocketId;
 use shared::config::SrtpUse;
 use shared::time::soonest;
-use shared::{CallSid, Code, Codec, Instant, Now, Prompt, TapFrame, Transport};
+use shared::{CallSid, Code, Codec, Instant, Now, Prompt, Sink, StreamSid, TapFrame, Transport};
 use sip::flow::{Flow, FlowId, SendTo};
 use store::{
     CallCommand, CallRecord, Change, DomainParameters, MappedList, Outcome, Patch, Snapshot,
@@ -29,6 +31,7 @@ use crate::webhook::Asked;
 
 use cores::{Cores, Packet};
 use recorder::Recorder;
+use streams::{Act, Streams};
 
 pub const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const SIP_PORT: u16 = 5060;
@@ -44,11 +47,19 @@ type OnControl = Box<dyn FnOnce(&mut Control, Now)>;
 
 /// What happens later.
 enum Later {
-    Datagram { from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
+    Datagram {
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: Vec<u8>,
+    },
     Control(OnControl),
     Phone(usize, phone::Command),
     Rest(Ask),
-    Clock { jump_ms: i64 },
+    Clock {
+        jump_ms: i64,
+    },
+    /// An application does something at its end of a stream.
+    Stream(StreamSid, Act),
 }
 
 /// Makes a REST request when its time has come; `None`: no request is sent.
@@ -93,6 +104,7 @@ pub struct World {
     delays: Rng,
     cores: Cores,
     recorder: Recorder,
+    pub streams: Streams,
     later: Schedule<Later>,
     /// Number of REST requests so far.
     requests: u64,
@@ -145,6 +157,7 @@ impl World {
             delays,
             cores: media,
             recorder: Recorder::default(),
+            streams: Streams::default(),
             later: Schedule::new(),
             requests: 0,
             legs_at_start,
@@ -230,6 +243,9 @@ impl World {
         if self.recorder.len() != 0 {
             wrong.push(format!("{} recordings never ended", self.recorder.len()));
         }
+        if self.streams.len() != 0 {
+            wrong.push(format!("{} streams never ended", self.streams.len()));
+        }
         wrong
     }
 
@@ -274,6 +290,7 @@ impl World {
             }
             Later::Datagram { from, to, bytes } => self.deliver(from, to, bytes),
             Later::Clock { jump_ms } => self.now.unix_ms += jump_ms,
+            Later::Stream(stream, act) => self.happen_on_stream(stream, act),
             Later::Rest(ask) => {
                 if let Some(command) = ask(self) {
                     self.requests += 1;
@@ -354,9 +371,12 @@ impl World {
                 self.control.handle(self.now, Input::Media { core, event });
                 self.settle_control();
             }
-            while let Some(frame) = self.cores.poll_frame(core) {
+            while let Some((sink, frame)) = self.cores.poll_frame(core) {
                 any = true;
-                self.record(&frame);
+                match sink {
+                    Sink::Recorder => self.record(&frame),
+                    Sink::Stream => self.stream_frame(&frame),
+                }
             }
             while let Some(Packet { from, to, bytes }) = self.cores.poll_packet(core) {
                 any = true;
@@ -456,19 +476,10 @@ impl World {
             Effect::OpenRecording(order) => {
                 self.recorder.open(order.tap);
             }
-            Effect::OpenStream { plan, .. } => {
-                let opening = plan.opening;
-                let (call, stream) = (opening.call, opening.stream);
-                let refused = move |control: &mut Control, now: Now| {
-                    let event = nobody_listens();
-                    control.handle(now, Input::Stream { call, stream, event });
-                };
-                self.after(Duration::from_millis(3), Later::Control(Box::new(refused)));
-            }
-            // No stream opens in this world.
-            Effect::AttachStream { .. }
-            | Effect::StreamDigit { .. }
-            | Effect::CloseStream { .. } => {}
+            Effect::OpenStream { plan, .. } => self.open_stream(&plan),
+            Effect::AttachStream { stream, tap, feed } => self.streams.attach(stream, tap, feed),
+            Effect::StreamDigit { stream, digit } => self.stream_digit(stream, digit),
+            Effect::CloseStream { stream } => self.close_stream(stream),
             Effect::Observe(Observation::Fault { place, sentence }) => {
                 self.faults.push(format!("{place}: {sentence}"));
             }
@@ -540,11 +551,4 @@ fn one_user(rng: &mut Rng) -> Snapshot {
     let voice_fallback_url = Patch::Set("http://10.0.0.9/fallback".to_owned());
     let fields = DomainParameters { voice_fallback_url, ..DomainParameters::default() };
     snapshot(rng, fields, &["alice"], &[MappedList::CallsCredentialList])
-}
-
-/// The end of a stream to a server that nobody runs.
-fn nobody_listens() -> call::StreamEvent {
-    let sentence = "the TCP connection was refused".to_owned();
-    let (code, answer) = (Code::STREAM_REFUSED, None);
-    call::StreamEvent::Ended(call::StreamEnd::Failed { code, sentence, answer })
 }
