@@ -47,7 +47,17 @@ pub(crate) const START: &[Attribute] = &[
     attribute("sampleRate", Kind::Word(&["8000"]), "The only rate."),
 ];
 
-pub(crate) const STOP: &[Attribute] = &[attribute("name", Kind::Text, "The stream to end.")];
+/// A builder of documents may write a stream as it was started; only its name counts.
+pub(crate) const STOP: &[Attribute] = &[
+    attribute("name", Kind::Text, "The stream to end."),
+    attribute("url", Kind::Ignored, "No effect."),
+    attribute("track", Kind::Ignored, "No effect."),
+    attribute("statusCallback", Kind::Ignored, "No effect."),
+    attribute("statusCallbackMethod", Kind::Ignored, "No effect."),
+    attribute("connectorName", Kind::Ignored, "No effect."),
+    attribute("audioFormat", Kind::Ignored, "No effect."),
+    attribute("sampleRate", Kind::Ignored, "No effect."),
+];
 
 pub(crate) const CONNECT: &[Attribute] = &[
     attribute("action", Kind::Url, "Requested when the session has ended."),
@@ -77,7 +87,11 @@ pub(crate) fn read_connect(
 /// Reads the `<Stream>` of a `<Stop>`.
 pub(crate) fn read_stop(noun: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Verb> {
     let attributes = Attributes::read(noun, STOP, reading)?;
-    reading.no_children(noun);
+    for child in noun.children().filter(Node::is_element) {
+        if child.tag_name().name() != "Parameter" {
+            reading.skip(child, "Stream");
+        }
+    }
     let name = name(&attributes);
     if name.is_none() {
         let position = reading.place(noun);
