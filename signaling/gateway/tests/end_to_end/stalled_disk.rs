@@ -22,10 +22,28 @@ use crate::wait;
 struct Form {
     calls: u16,
     lost_max: u32,
+    /// Seconds after which `<Dial>` ends a call: the first still talks when the last has begun and the test has seen
+    /// what it wants.
+    limit_s: f64,
+    /// Of the disk that fills, a few seconds after the last call has begun.
+    disk_mib: u32,
+    dial: &'static str,
 }
 
-const SHORT: Form = Form { calls: 50, lost_max: 10 };
-const LONG: Form = Form { calls: 500, lost_max: 50 };
+const SHORT: Form = Form {
+    calls: 50,
+    lost_max: 10,
+    limit_s: 20.0,
+    disk_mib: 21,
+    dial: "timeLimit=\"20\" record=\"record-from-answer-dual\" recordingStatusCallback=\"/recording\"",
+};
+const LONG: Form = Form {
+    calls: 500,
+    lost_max: 50,
+    limit_s: 27.0,
+    disk_mib: 116,
+    dial: "timeLimit=\"27\" record=\"record-from-answer-dual\" recordingStatusCallback=\"/recording\"",
+};
 
 fn form() -> Form {
     if std::env::var_os("SIDETONE_SOAK").is_some() { LONG } else { SHORT }
@@ -87,11 +105,9 @@ fn run(command: &mut Command) {
     assert!(status.as_ref().is_ok_and(|status| status.success()), "{command:?}: {status:?} (root)");
 }
 
-/// Calls that are bridged and recorded in two channels for 20 s.
+/// Calls that are bridged and recorded in two channels.
 fn recorded_crowd(gateway: &Gateway, form: &Form) -> Crowd {
-    let attributes = "timeLimit=\"20\" record=\"record-from-answer-dual\" \
-                      recordingStatusCallback=\"/recording\"";
-    let crowd = Crowd::start_with(gateway, form.calls, attributes);
+    let crowd = Crowd::start_with(gateway, form.calls, form.dial);
     wait::until("every call is recorded", || {
         gateway.metrics().value("recorder_recordings_open") == u64::from(form.calls)
     });
@@ -130,6 +146,14 @@ impl Bystander {
     }
 }
 
+/// The callbacks of all recordings, which end one after the other.
+fn all_told(gateway: &Gateway, crowd: &Crowd, form: &Form) -> Vec<Asked> {
+    wait::until("the end of every recording", || {
+        gateway.metrics().value("recorder_recordings_open") == 0
+    });
+    crowd.application().wait_for_count("/recording", usize::from(form.calls))
+}
+
 fn seconds(told: &Asked) -> f64 {
     told.parameter("RecordingDuration").and_then(|text| text.parse().ok()).expect("seconds")
 }
@@ -151,7 +175,7 @@ fn a_disk_that_stalls_costs_audio_of_recordings_and_nothing_else() {
     let after = crowd.pass(SECOND);
     after.expect_audio_since(&during, form.lost_max);
 
-    let told = crowd.application().wait_for_count("/recording", usize::from(form.calls));
+    let told = all_told(&gateway, &crowd, &form);
     let metrics = gateway.metrics();
     let missing_ms = metrics.value("recorder_missing_ms_total");
     eprintln!("{lost} packets of calls and {missing_ms} ms of recordings are missing");
@@ -161,7 +185,7 @@ fn a_disk_that_stalls_costs_audio_of_recordings_and_nothing_else() {
     for recording in &told {
         // Silence in place of what is missing: both channels stay as long as the call.
         assert_eq!(recording.parameter("RecordingStatus"), Some("completed"));
-        assert!((18.0..=22.0).contains(&seconds(recording)), "{recording:?}");
+        assert!((seconds(recording) - form.limit_s).abs() <= 2.0, "{recording:?}");
         let call = recording.parameter("CallSid").expect("a SID");
         said_ms += lacks(&gateway, call);
     }
@@ -184,7 +208,7 @@ fn a_disk_that_fills_ends_recordings_early_and_says_so() {
     let form = form();
     let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
     // The store takes 12 MiB of it; each second of a call 16 kB.
-    let _disk = Disk::tmpfs(&folder, 16 + u32::from(form.calls) / 10);
+    let _disk = Disk::tmpfs(&folder, form.disk_mib);
     let gateway = start(&folder);
     let bystander = Bystander::new(&gateway);
     let crowd = recorded_crowd(&gateway, &form);
@@ -194,7 +218,7 @@ fn a_disk_that_fills_ends_recordings_early_and_says_so() {
     during.expect_audio_since(&before, form.lost_max);
     bystander.call(&gateway);
 
-    let told = crowd.application().wait_for_count("/recording", usize::from(form.calls));
+    let told = all_told(&gateway, &crowd, &form);
     let cut: Vec<&Asked> =
         told.iter().filter(|told| told.parameter("ErrorCode") != Some("0")).collect();
     assert!(!cut.is_empty());
@@ -203,7 +227,7 @@ fn a_disk_that_fills_ends_recordings_early_and_says_so() {
         if recording.parameter("RecordingStatus") == Some("failed") {
             continue;
         }
-        assert!(seconds(recording) < 18.0, "{recording:?}");
+        assert!(seconds(recording) < form.limit_s - 2.0, "{recording:?}");
         let sid = recording.parameter("RecordingSid").expect("a SID");
         let row = gateway.fetch(&format!("Recordings/{sid}.json")).json();
         assert_eq!(
