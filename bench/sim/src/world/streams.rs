@@ -266,14 +266,14 @@ impl Application {
             _ => {}
         }
         self.sequence += 1;
-        if message["sequenceNumber"] != self.sequence.to_string() {
+        if !is_number(&message["sequenceNumber"], self.sequence) {
             wrong("its number");
         }
         if event == "media" {
             let track = message["media"]["track"].as_str().unwrap_or_default().to_owned();
             let chunk = self.chunks.entry(track).or_default();
             *chunk += 1;
-            if message["media"]["timestamp"] != (*chunk * 20).to_string() {
+            if !is_number(&message["media"]["timestamp"], *chunk * 20) {
                 wrong("its time");
             }
         }
@@ -282,6 +282,11 @@ impl Application {
             wrong("its turn");
         }
     }
+}
+
+/// Whether a value is this number as text.
+fn is_number(value: &Value, number: u64) -> bool {
+    value.as_str() == Some(number.to_string().as_str())
 }
 
 /// A second of the code 0x2A, 8,000 bytes, in base64: 3 codes are 4 letters.
