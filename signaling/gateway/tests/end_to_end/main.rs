@@ -27,6 +27,7 @@ mod wav;
 
 mod applications;
 mod baresip;
+mod bots;
 mod browsers;
 mod bucket;
 mod conference_control;

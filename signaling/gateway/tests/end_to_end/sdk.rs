@@ -62,9 +62,26 @@ pub fn signature_is_valid(url: &str, parameters: &[(String, String)], signature:
 
 /// Runs a Python file of the tests with arguments (pjsua2 clients).
 pub fn python_file(name: &str, arguments: &[&str]) -> Command {
+    file_by("python", name, arguments)
+}
+
+/// The same with the frameworks of voice bots.
+pub fn bot_file(name: &str, arguments: &[&str]) -> Command {
+    file_by("bots", name, arguments)
+}
+
+fn file_by(environment: &str, name: &str, arguments: &[&str]) -> Command {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end").join(name);
-    let mut command = Command::new(clients().join("python/bin/python"));
+    let mut command = Command::new(clients().join(environment).join("bin/python"));
     command.arg(file).args(arguments);
+    command
+}
+
+/// Runs a module of Node with the agents SDK.
+pub fn agents(module: &str) -> Command {
+    let mut command = Command::new("node");
+    command.current_dir(clients().join("agents"));
+    command.args(["--input-type=module", "-e", module]);
     command
 }
 
