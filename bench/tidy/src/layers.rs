@@ -60,7 +60,7 @@ const OUTSIDERS: &[(&str, &[&str], &str)] = &[
         "TLS is a transport of shells",
     ),
     ("io-uring", &["io"], "rings belong to media/io"),
-    ("socket2", &["io", "gateway", "transport", "load"], "sockets belong to shells"),
+    ("socket2", &["io", "gateway", "streams", "transport", "load"], "sockets belong to shells"),
     ("nix", &["gateway"], "sockets belong to shells"),
     ("rusqlite", &["database"], "SQL stays behind the store"),
 ];

@@ -14,6 +14,7 @@ use io::FeedWriter;
 use mio::{Interest, Registry, Token};
 use rustls::ClientConfig;
 use shared::{Code, FRAME_SAMPLES, Instant};
+use socket2::SockRef;
 use tungstenite::handshake::client::generate_key;
 use tungstenite::http::{Error as HttpError, Request, Uri, header};
 use tungstenite::protocol::WebSocketConfig;
@@ -36,8 +37,8 @@ pub(crate) struct Connection {
     due: Instant,
     /// Pings without an answer.
     missed: u8,
-    /// Since when the socket has not taken all that was written.
-    stuck_since: Option<Instant>,
+    /// Since when the socket has taken nothing although something waits, and the bytes that it had taken by then.
+    stuck: Option<(Instant, u64)>,
     was_slow: bool,
 }
 
@@ -85,6 +86,8 @@ impl Connection {
             fault::failed(Code::STREAM_BROKEN, format!("the socket cannot be used: {error}"))
         };
         socket.set_nonblocking(true).map_err(system)?;
+        // The kernel would give a server that does not read megabytes, which take minutes to fill.
+        SockRef::from(&socket).set_send_buffer_size(SEND_BYTES).map_err(system)?;
         let tcp = mio::net::TcpStream::from_std(socket);
         let mut socket = Socket::new(tcp, &url, tls)
             .map_err(|error| fault::failed(Code::STREAM_TLS, error.to_string()))?;
@@ -99,7 +102,7 @@ impl Connection {
             state: State::Gone,
             due: now + within,
             missed: 0,
-            stuck_since: None,
+            stuck: None,
             was_slow: false,
         };
         // Nothing is written yet: one place drives the handshake, however quick the server is.
@@ -138,14 +141,14 @@ impl Connection {
                 self.read(around, outcome)
             }
             State::Closing(mut socket, end) => {
-                let over = closes(&mut socket);
-                self.state = State::Closing(socket, end.clone());
-                if over { Step::Over(end) } else { Step::Stays }
+                let step = closes(&mut socket, &end);
+                self.state = State::Closing(socket, end);
+                step
             }
             State::Draining(mut socket, end) => {
-                let over = drains(&mut socket);
-                self.state = State::Draining(socket, end.clone());
-                if over { Step::Over(end) } else { Step::Stays }
+                let step = drains(&mut socket, &end);
+                self.state = State::Draining(socket, end);
+                step
             }
             State::Gone => Step::Stays,
         }
@@ -231,7 +234,7 @@ impl Connection {
 
     /// The timers: handshake, close, ping, a socket that takes nothing.
     pub fn tick(&mut self, now: Instant) -> Step {
-        if self.stuck_since.is_some_and(|since| now.since(since) > STUCK_MAX) {
+        if self.stuck.is_some_and(|(since, _)| now.since(since) > STUCK_MAX) {
             let sentence = "the server has not read for 10 s: the stream is ended";
             return Step::Over(fault::failed(Code::STREAM_SLOW, sentence.to_owned()));
         }
@@ -293,9 +296,13 @@ impl Connection {
         }
         let State::Open(socket) = &mut self.state else { return Step::Stays };
         match socket.flush() {
-            Ok(()) => self.stuck_since = None,
+            Ok(()) => self.stuck = None,
+            // A server that reads slowly takes a little each time. It loses messages, and its stream goes on.
             Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
-                self.stuck_since.get_or_insert(around.now);
+                let taken = socket.get_ref().taken();
+                if self.stuck.is_none_or(|(_, before)| before != taken) {
+                    self.stuck = Some((around.now, taken));
+                }
             }
             Err(error) => return Step::Over(fault::of_open(&error)),
         }
@@ -319,10 +326,10 @@ impl Connection {
         let _ = socket.close(Some(CloseFrame { code: CloseCode::Size, reason: "".into() }));
         let _ = socket.flush();
         self.due = now + CLOSE_MAX;
-        self.stuck_since = None;
-        let over = drains(&mut socket);
-        self.state = State::Draining(socket, end.clone());
-        if over { Step::Over(end) } else { Step::Stays }
+        self.stuck = None;
+        let step = drains(&mut socket, &end);
+        self.state = State::Draining(socket, end);
+        step
     }
 
     /// The close handshake runs: a second is left for it.
@@ -331,38 +338,40 @@ impl Connection {
             return Step::Over(end);
         };
         self.due = now + CLOSE_MAX;
-        self.stuck_since = None;
-        let over = closes(&mut socket);
-        self.state = State::Closing(socket, end.clone());
-        if over { Step::Over(end) } else { Step::Stays }
+        self.stuck = None;
+        let step = closes(&mut socket, &end);
+        self.state = State::Closing(socket, end);
+        step
     }
 }
 
-/// Throws away what still comes; `true` when nothing will.
-fn drains(socket: &mut WebSocket<Socket>) -> bool {
+/// Throws away what still comes, a part a turn: a server that goes on sending must not keep the thread.
+fn drains(socket: &mut WebSocket<Socket>, end: &StreamEnd) -> Step {
     let mut waste = [0; READ_BYTES];
-    loop {
+    for _ in 0..MESSAGES_A_TURN {
         match socket.get_mut().read(&mut waste) {
-            Ok(0) => return true,
+            Ok(0) => return Step::Over(end.clone()),
             Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Step::Stays,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return true,
+            Err(_) => return Step::Over(end.clone()),
         }
     }
+    Step::More
 }
 
-/// Reads and writes what is left of a close; `true` when nothing is.
-fn closes(socket: &mut WebSocket<Socket>) -> bool {
+/// Reads and writes what is left of a close, a part a turn as above.
+fn closes(socket: &mut WebSocket<Socket>, end: &StreamEnd) -> Step {
     let _ = socket.flush();
-    loop {
+    for _ in 0..MESSAGES_A_TURN {
         match socket.read() {
             // Audio that was under way.
             Ok(_) => {}
-            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return false,
-            Err(_) => return true,
+            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return Step::Stays,
+            Err(_) => return Step::Over(end.clone()),
         }
     }
+    Step::More
 }
 
 fn closed_by_peer(frame: Option<&CloseFrame>) -> StreamEnd {
@@ -403,6 +412,8 @@ fn config() -> WebSocketConfig {
         .max_frame_size(Some(MESSAGE_BYTES_MAX))
 }
 
+/// What the kernel may hold of one connection: two seconds of one track.
+const SEND_BYTES: usize = 32_768;
 const READ_BYTES: usize = 4_096;
 /// Messages of one frame leave in one write.
 const WRITE_BYTES: usize = 4_096;
@@ -524,6 +535,85 @@ mod tests {
         assert_eq!(server.join().expect("no panic"), Some(1_009), "the server reads why");
     }
 
+    /// Sends frames until one is lost; their number.
+    fn fill(connection: &mut Connection, now: Instant) -> u32 {
+        for index in 0..200_000 {
+            let warned = send(connection, index, now);
+            if let Some((code, _)) = warned.first() {
+                assert_eq!(*code, Code::STREAM_SLOW);
+                return index;
+            }
+        }
+        panic!("the server takes everything");
+    }
+
+    /// Sends one frame; the warnings.
+    fn send(connection: &mut Connection, index: u32, now: Instant) -> Vec<(Code, String)> {
+        let frame = shared::TapFrame {
+            tap: shared::TapId(1),
+            index,
+            codec: shared::Codec::Pcmu,
+            inbound: None,
+            outbound: None,
+            feed_passed: 0,
+            last: false,
+        };
+        let mut around = Around { now, feeds: &mut [], room: usize::MAX };
+        let mut outcome = Outcome::default();
+        let track = Some(&[1; FRAME_SAMPLES]);
+        let step = connection.frame(&frame, [track, None], &mut around, &mut outcome);
+        assert!(matches!(step, Step::Stays), "{step:?}");
+        outcome.warnings
+    }
+
+    #[test]
+    fn a_server_that_reads_slowly_loses_messages_and_keeps_its_stream() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        // Less than what it reads at once, so that each time shows.
+        SockRef::from(&listener).set_recv_buffer_size(16_384).expect("a buffer");
+        let (mut connection, mut poll, server) = begun(&listener);
+        let server = thread::spawn(move || tungstenite::accept(server).expect("a handshake"));
+        drive(&mut connection, &mut poll, |step| matches!(step, Step::Opened));
+        let mut server = server.join().expect("no panic");
+        let now = Instant::from_millis(3_000);
+        let frames = fill(&mut connection, now);
+        // It reads a little every six seconds, and our buffer is never empty.
+        for turn in 1..=4 {
+            for _ in 0..60 {
+                server.read().expect("a message");
+            }
+            let now = now + Duration::from_secs(6 * u64::from(turn));
+            for index in 0..frames {
+                send(&mut connection, frames * turn + index, now);
+            }
+            let step = connection.tick(now + Duration::from_secs(9));
+            assert!(matches!(step, Step::Stays), "turn {turn}: {step:?}");
+        }
+    }
+
+    #[test]
+    fn a_close_does_not_read_for_ever_from_a_server_that_goes_on_sending() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let (mut connection, mut poll, server) = begun(&listener);
+        let server = thread::spawn(move || tungstenite::accept(server).expect("a handshake"));
+        drive(&mut connection, &mut poll, |step| matches!(step, Step::Opened));
+        let mut server = server.join().expect("no panic");
+        for _ in 0..10 * MESSAGES_A_TURN {
+            server.send(Message::text("more")).expect("taken");
+        }
+        let now = Instant::from_millis(3_000);
+        let mut around = Around { now, feeds: &mut [], room: usize::MAX };
+        let mut outcome = Outcome::default();
+        let step = connection.close(&mut around, &mut outcome);
+        assert!(matches!(step, Step::More), "the others have their turn: {step:?}");
+        for _ in 0..9 {
+            let step = connection.ready(&mut around, &mut outcome);
+            assert!(matches!(step, Step::More | Step::Stays), "{step:?}");
+        }
+        let step = connection.tick(now + Duration::from_secs(2));
+        assert!(matches!(step, Step::Over(StreamEnd::Stopped)), "{step:?}");
+    }
+
     #[test]
     fn a_server_that_reads_nothing_loses_messages_with_a_warning_and_after_ten_seconds_its_stream()
     {
@@ -533,28 +623,9 @@ mod tests {
         drive(&mut connection, &mut poll, |step| matches!(step, Step::Opened));
         let server = server.join().expect("no panic");
         let now = Instant::from_millis(3_000);
-        let mut warned = Vec::new();
-        let mut index = 0;
-        // The kernel takes megabytes of loopback before it says no.
-        while warned.is_empty() && index < 200_000 {
-            let frame = shared::TapFrame {
-                tap: shared::TapId(1),
-                index,
-                codec: shared::Codec::Pcmu,
-                inbound: None,
-                outbound: None,
-                feed_passed: 0,
-                last: false,
-            };
-            let mut around = Around { now, feeds: &mut [], room: usize::MAX };
-            let mut outcome = Outcome::default();
-            let track = Some(&[1; FRAME_SAMPLES]);
-            let step = connection.frame(&frame, [track, None], &mut around, &mut outcome);
-            assert!(matches!(step, Step::Stays), "{step:?}");
-            warned.append(&mut outcome.warnings);
-            index += 1;
-        }
-        assert_eq!(warned.first().map(|(code, _)| *code), Some(Code::STREAM_SLOW));
+        let frames = fill(&mut connection, now);
+        // The kernel's part of both ends, ours, and not megabytes.
+        assert!(frames < 2_000, "noticed after {frames} frames, 50 of which are a second");
         assert!(matches!(connection.tick(now + Duration::from_secs(9)), Step::Stays));
         let step = connection.tick(now + Duration::from_secs(11));
         let is_its_code =

@@ -6,8 +6,15 @@ message is a line that begins with `wrong:`. Paths:
 /burst  on key 1: 10 s of audio at once and the mark `long`; on key 2: clear, then a short sound and the mark `short`
 /bad    sends what no stream takes, then echoes
 /listen only counts
+/crowd  counts without a look inside, and speaks a second for each that it got, ten times
 /refuse the handshake is answered with 403
 /error  closes with 1011
+/minutes sends 11 minutes of audio at once, then is silent
+/bytes  sends a second of audio in messages of one byte, and the mark `bytes`
+/long   sends messages up to the longest, then one that is longer
+/marks  sends 20,000 marks behind ten seconds of audio, then closes
+/half   is silent in the middle of a message for ever
+/vanish breaks the TCP connection
 """
 
 import asyncio
@@ -18,7 +25,9 @@ import sys
 from http import HTTPStatus
 
 from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
 
+MESSAGE_BYTES_MAX = 1 << 20
 SOUND = bytes([0x2A]) * 160
 
 
@@ -91,8 +100,12 @@ class Talk:
         self.checks = Checks()
         self.sid = None
         self.pieces = 0
+        # Messages in each direction.
+        self.got = 0
+        self.said = 0
 
     async def send(self, event, **fields):
+        self.said += 1
         await self.socket.send(json.dumps({"event": event, "streamSid": self.sid, **fields}))
 
     async def play(self, audio):
@@ -104,14 +117,25 @@ class Talk:
     async def run(self):
         headers = self.socket.request.headers
         say(f"request {self.path} {headers['Host']} {headers['X-Twilio-Signature']} {headers['User-Agent']}")
+        try:
+            await self.talk()
+        except ConnectionClosed:
+            pass
+        counts = " ".join(f"{track}={count}" for track, count in sorted(self.checks.chunks.items()))
+        say(f"closed {self.path} {self.socket.close_code} {counts} got={self.got} said={self.said}")
+
+    async def talk(self):
         async for text in self.socket:
             if not isinstance(text, str):
                 say("wrong: a binary message")
                 continue
+            self.got += 1
+            if self.path == "/crowd" and self.got > 2:
+                if self.got % 50 == 0 and self.said < 10:
+                    await self.play(SOUND * 50)
+                continue
             message = self.checks.take(text)
             await self.on(message["event"], message)
-        counts = " ".join(f"{track}={count}" for track, count in sorted(self.checks.chunks.items()))
-        say(f"closed {self.path} {self.socket.close_code} {counts}")
 
     async def on(self, event, message):
         if event == "start":
@@ -121,6 +145,8 @@ class Talk:
                 await self.socket.close(1011, "out of order")
             if self.path == "/bad":
                 await self.misbehave()
+            if self.path in EXCESSES:
+                await EXCESSES[self.path](self)
         elif event == "media" and self.path in ("/echo", "/bad"):
             await self.play(base64.b64decode(message["media"]["payload"]))
             self.pieces += 1
@@ -155,6 +181,50 @@ class Talk:
         say("misbehaved")
 
 
+    async def minutes(self):
+        for _ in range(11 * 60):
+            await self.play(SOUND * 50)
+        say("burst")
+
+    async def bytes(self):
+        for _ in range(8_000):
+            await self.play(SOUND[:1])
+        await self.mark("bytes")
+
+    async def long(self):
+        # As long as a message may be: 3 bytes of audio are 4 letters.
+        head = len(json.dumps({"event": "media", "streamSid": self.sid, "media": {"payload": ""}}))
+        await self.play(SOUND[:1] * ((MESSAGE_BYTES_MAX - head) // 4 * 3))
+        await self.mark("taken")
+        await self.send("clear")
+        await self.socket.send("x" * (MESSAGE_BYTES_MAX + 1))
+        say("sent too much")
+
+    async def marks(self):
+        await self.play(SOUND * 500)
+        for number in range(20_000):
+            await self.mark(f"mark-{number}")
+        await self.socket.close()
+
+    async def half(self):
+        # The head of a text message of 100 bytes from a server, and one byte of it.
+        self.socket.transport.write(bytes([0x81, 100]) + b"{")
+        say("half")
+
+    async def vanish(self):
+        self.socket.transport.abort()
+
+
+EXCESSES = {
+    "/minutes": Talk.minutes,
+    "/bytes": Talk.bytes,
+    "/long": Talk.long,
+    "/marks": Talk.marks,
+    "/half": Talk.half,
+    "/vanish": Talk.vanish,
+}
+
+
 def refuse(connection, request):
     if request.path == "/refuse":
         return connection.respond(HTTPStatus.FORBIDDEN, "this bot is asleep\n")
@@ -166,7 +236,7 @@ async def main():
     if len(sys.argv) > 1:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(sys.argv[1], sys.argv[2])
-    async with serve(lambda socket: Talk(socket).run(), "127.0.0.1", 0, ssl=tls, process_request=refuse) as server:
+    async with serve(lambda one: Talk(one).run(), "127.0.0.1", 0, ssl=tls, process_request=refuse) as server:
         say(f"listening {server.sockets[0].getsockname()[1]}")
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 

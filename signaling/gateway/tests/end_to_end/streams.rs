@@ -135,7 +135,7 @@ fn an_application_talks_with_the_caller_and_gets_keys_and_marks() {
 #[test]
 fn a_handshake_over_tls_is_signed_for_the_url_of_the_document() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (certificate, key) = certificate(folder.path());
+    let (certificate, key) = certificate(folder.path(), "DNS:localhost");
     let mut bot = Bot::start_secure(&certificate, &key);
     let url = bot.url("/listen");
     let party = Party::new();
@@ -152,8 +152,8 @@ fn a_handshake_over_tls_is_signed_for_the_url_of_the_document() {
     bot.assert_content();
 }
 
-/// A certificate for localhost that signs itself.
-fn certificate(folder: &Path) -> (std::path::PathBuf, std::path::PathBuf) {
+/// A certificate for these names that signs itself, and its key.
+pub fn certificate(folder: &Path, names: &str) -> (std::path::PathBuf, std::path::PathBuf) {
     let (certificate, key) = (folder.join("bot.pem"), folder.join("bot.key"));
     let output = std::process::Command::new("openssl")
         .args([
@@ -167,7 +167,7 @@ fn certificate(folder: &Path) -> (std::path::PathBuf, std::path::PathBuf) {
             "-subj",
             "/CN=localhost",
         ])
-        .args(["-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", &format!("subjectAltName={names}")])
         .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
         .arg(&key)
         .arg("-out")
@@ -284,5 +284,81 @@ fn messages_that_no_stream_takes_are_told_once_and_the_stream_goes_on() {
     rig.notified("31951");
     rig.end();
     bot.program.wait_for("closed /bad");
+    bot.assert_content();
+}
+
+/// A call whose application is at one path of the bot.
+fn stream_call(bot: &Bot, path: &str) -> (Rig, Talker) {
+    let party = Party::new();
+    let rig = Rig::start(PLAIN, &connect(&bot.url(path)), &party);
+    (rig, Talker::start(party, 0x2A, 20))
+}
+
+/// The stream of this call ended with an error.
+fn stream_error(rig: &Rig) {
+    rig.application.wait_for("the error", |asked| {
+        asked.path == "/stream" && asked.parameter("StreamEvent") == Some("stream-error")
+    });
+}
+
+/// Lets a number of packets reach the party.
+fn pass(talker: &Talker, packets: usize) {
+    let goal = talker.packets().len() + packets;
+    while talker.packets().len() < goal {
+        let now = talker.packets().len();
+        wait::until("packets", || talker.packets().len() >= goal.min(now + 100));
+    }
+}
+
+#[test]
+fn excesses_have_their_codes_harm_nobody_and_leave_no_memory_behind() {
+    let mut bot = Bot::start();
+    let (mut quiet, quiet_talker) = stream_call(&bot, "/echo");
+    bot.program.wait_for("start ");
+    let before = quiet_talker.heard(0x2A);
+
+    let (mut rig, talker) = stream_call(&bot, "/minutes");
+    bot.program.wait_for("burst");
+    rig.notified("31931");
+    let held = rig.gateway.metrics().value("stream_playout_bytes");
+    assert!((4_700_000..5_200_000).contains(&held), "ten minutes: {held}");
+    wait::until("the burst", || talker.heard(0x2A) > 20);
+    rig.end();
+    rig.gateway.metrics_when("no audio waits", |now| now.value("stream_playout_bytes") == 0);
+
+    let (mut rig, talker) = stream_call(&bot, "/bytes");
+    bot.program.wait_for("mark bytes");
+    assert!(talker.heard(0x2A) >= 40, "a second of audio, byte by byte: {}", talker.heard(0x2A));
+    rig.end();
+
+    let (mut rig, _talker) = stream_call(&bot, "/long");
+    bot.program.wait_for("mark taken");
+    stream_error(&rig);
+    bot.program.wait_for("closed /long 1009");
+    rig.notified("31924");
+    rig.end();
+
+    let (mut rig, _talker) = stream_call(&bot, "/marks");
+    rig.application.wait_for_path("/after");
+    rig.notified("31931");
+    rig.gateway.metrics_when("no mark waits", |now| now.value("stream_playout_bytes") == 0);
+    rig.end();
+
+    let (mut rig, talker) = stream_call(&bot, "/half");
+    bot.program.wait_for("half");
+    pass(&talker, 50);
+    rig.end();
+    rig.gateway.metrics_when("no stream", |now| now.value("stream_open") == 0);
+
+    let (mut rig, _talker) = stream_call(&bot, "/vanish");
+    stream_error(&rig);
+    rig.notified("31903");
+    rig.application.wait_for_path("/after");
+    rig.end();
+
+    let heard = quiet_talker.heard(0x2A) - before;
+    assert!(heard > 200, "the quiet bot was heard all the time: {heard}");
+    assert_eq!(quiet.gateway.metrics().value("stream_messages_dropped_total"), 0);
+    quiet.end();
     bot.assert_content();
 }
