@@ -90,6 +90,7 @@ mod tls_failures;
 mod transfers;
 mod trunks;
 mod unmodified;
+mod vendor;
 mod webhooks;
 mod wire;
 mod zone;
