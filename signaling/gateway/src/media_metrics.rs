@@ -50,6 +50,28 @@ const ROWS: &[Row] = &[
         |f| f.packets_consumed,
     ),
     (
+        "media_feed_frames_total",
+        "counter",
+        "Frames of applications for their parties. Equals played + cleared + full + unknown + waiting.",
+        |f| f.feed_frames,
+    ),
+    ("media_feed_frames_played_total", "counter", "Of those: sent to the party.", |f| {
+        f.feed_frames_played
+    }),
+    (
+        "media_feed_frames_cleared_total",
+        "counter",
+        "Of those: dropped by a clear or an end.",
+        |f| f.feed_frames_cleared,
+    ),
+    ("media_feed_frames_full_total", "counter", "Of those: lost, because too many waited.", |f| {
+        f.feed_frames_full
+    }),
+    ("media_feed_frames_unknown_total", "counter", "Of those: for a feed that is gone.", |f| {
+        f.feed_frames_unknown
+    }),
+    ("media_feed_frames_waiting", "gauge", "Of those: not sent yet.", |f| f.feed_frames_waiting),
+    (
         "media_packets_sent_total",
         "counter",
         "Datagrams given to the kernel, refused ones too.",
