@@ -198,11 +198,7 @@ impl Conference {
     pub fn forget(&mut self, now: Now, call: CallSid, status: CallStatus) {
         let Some(member) = self.expected.remove(&call) else { return };
         let label = member.terms.label.clone();
-        self.event(now, ConferenceEvent::Leave, "participant-leave", call, |form| {
-            callback::member_parameters(&member, form);
-            form.push("ReasonParticipantLeft", "participant_add_failed");
-            form.push("ParticipantCallStatus", status.as_str());
-        });
+        self.add_failed(now, call, &member, status);
         if self.members.is_empty() && self.expected.is_empty() {
             let ending = Some((call, label));
             self.close(
@@ -212,6 +208,15 @@ impl Conference {
                 "moderator_ended_conference",
             );
         }
+    }
+
+    /// Reports that an expected call has not come.
+    fn add_failed(&mut self, now: Now, call: CallSid, member: &Member, status: CallStatus) {
+        self.event(now, ConferenceEvent::Leave, "participant-leave", call, |form| {
+            callback::member_parameters(member, form);
+            form.push("ReasonParticipantLeft", "participant_add_failed");
+            form.push("ParticipantCallStatus", status.as_str());
+        });
     }
 
     /// A call that [`Self::admits`] accepts enters.
@@ -320,7 +325,9 @@ impl Conference {
             self.remove(now, call, left, CallStatus::InProgress);
             self.tell(call, ConferenceInput::Left);
         }
-        for call in std::mem::take(&mut self.expected).into_keys() {
+        for (call, member) in std::mem::take(&mut self.expected) {
+            // It rings no more: that is what its own callback reports, too.
+            self.add_failed(now, call, &member, CallStatus::Canceled);
             self.effects.push_back(ConferenceEffect::Drop { call });
         }
         self.status = ConferenceStatus::Completed;
@@ -662,7 +669,9 @@ mod tests {
         words(&mut room);
         room.end(Now::default());
         let words = words(&mut room);
-        assert_eq!(words, ["drop 1", "changed", "conference-end 1 conference-ended-via-api"]);
+        let leaves = "participant-leave 1 participant_add_failed";
+        let ends = "conference-end 1 conference-ended-via-api";
+        assert_eq!(words, [leaves, "drop 1", "changed", ends]);
     }
 
     #[test]
