@@ -76,7 +76,7 @@ impl Control {
         account: AccountSid,
         write: Write,
     ) {
-        if let Err(error) = self.refuse_to_delete_calls(account, &write) {
+        if let Err(error) = self.refuse_to_delete_calls(token, account, &write) {
             return self.reply(token, Err(error));
         }
         let mut random = [0; 40];
@@ -100,6 +100,7 @@ impl Control {
 
     /// Answers a write: the client that asked for it, or the calls for which Control itself did.
     fn answer_write(&mut self, now: Now, token: ApiToken, reply: Result<Reply, WriteError>) {
+        self.on_queue_deleted(now, token);
         if !self.on_queue_made(now, token) && !self.on_caller_id_saved(token, &reply) {
             self.reply(token, reply);
         }

@@ -36,10 +36,11 @@ impl Control {
         self.reply(token, reply);
     }
 
-    /// Refuses to delete a queue in which calls wait. A queue of another account is left to the plan of the write, which
+    /// Refuses to delete a queue in which calls wait, and notes the deletion otherwise. A queue of another account is left to the plan of the write, which
     /// does not find it.
     pub(crate) fn refuse_to_delete_calls(
-        &self,
+        &mut self,
+        token: ApiToken,
         account: AccountSid,
         write: &Write,
     ) -> Result<(), WriteError> {
@@ -47,9 +48,13 @@ impl Control {
         else {
             return Ok(());
         };
-        let queue = self.snapshot.queue(account, QueueSid(*sid));
-        match queue.map_or(0, |queue| self.queues.size(queue.sid)) {
-            0 => Ok(()),
+        let Some(queue) = self.snapshot.queue(account, QueueSid(*sid)) else { return Ok(()) };
+        match self.queues.size(queue.sid) {
+            0 => {
+                // Until the commit is answered, no call enters.
+                self.queues.delete(token, queue.sid, account, &queue.friendly_name);
+                Ok(())
+            }
             waiting => Err(WriteError::new(
                 409,
                 Code::CONFLICT,

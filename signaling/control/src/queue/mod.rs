@@ -11,7 +11,7 @@ use shared::{AccountSid, CallSid, Code, Now, QueueSid};
 use store::{Patch, QueueParameters, Write};
 
 use crate::control::Control;
-use crate::state::queues::{Parked, Server};
+use crate::state::queues::{Deletion, Parked, Server};
 use crate::tokens::ApiToken;
 
 impl Control {
@@ -25,15 +25,25 @@ impl Control {
         is_back: bool,
     ) {
         let Some(account) = self.calls.get(&sid).map(|entry| entry.account) else { return };
-        if is_back && let Some(queue) = self.queues.return_to_front(sid) {
-            return self.waits(now, queue, sid);
+        let parked = Parked { call: sid, max_size };
+        if let Some(queue) = self.queues.taken_from(sid).filter(|_| is_back) {
+            // Where it was deleted meanwhile, the call enters as any other.
+            let is_there = self.snapshot.queue(account, queue).is_some();
+            if is_there && !self.queues.park_behind_deletion(queue, &parked) {
+                self.queues.return_to_front(sid);
+                return self.waits(now, queue, sid);
+            }
+            self.queues.connected(sid);
+            if is_there {
+                return;
+            }
         }
         match self.snapshot.queue_by_name(account, name).map(|queue| (queue.sid, queue.max_size)) {
+            Some((queue, _)) if self.queues.park_behind_deletion(queue, &parked) => {}
             Some((queue, size)) => {
                 self.wait_in(now, sid, queue, max_size.map_or(size, |most| most.min(size)));
             }
             None => {
-                let parked = Parked { call: sid, max_size };
                 if let Some(token) = self.queues.park(account, name, parked) {
                     let friendly_name = Patch::Set(name.to_owned());
                     let parameters = QueueParameters { friendly_name, max_size: Patch::Keep };
@@ -128,6 +138,22 @@ impl Control {
             self.enter_made(now, account, &name, call, max_size);
         }
         true
+    }
+
+    /// The write that deletes a queue is answered. Calls that came meanwhile enter now: where the queue is gone, a new
+    /// one of its name is made for them, and its servers have nothing to serve.
+    pub(crate) fn on_queue_deleted(&mut self, now: Now, token: ApiToken) {
+        let Some(deletion) = self.queues.deleted(token) else { return };
+        let Deletion { queue, account, name, parked, servers } = deletion;
+        if self.snapshot.queue(account, queue).is_none() {
+            for server in servers {
+                self.queues.leave(server);
+                self.tell(server, CallInput::Queue(QueueInput::Missing));
+            }
+        }
+        for Parked { call, max_size } in parked {
+            self.enter_queue(now, call, &name, max_size, false);
+        }
     }
 
     fn enter_made(

@@ -52,6 +52,26 @@ struct Taken {
     by: CallSid,
 }
 
+/// A deletion that is answered.
+#[derive(Debug)]
+pub(crate) struct Deletion {
+    pub queue: QueueSid,
+    pub account: AccountSid,
+    pub name: String,
+    /// Calls that wanted to enter meanwhile.
+    pub parked: Vec<Parked>,
+    /// Calls that serve the queue.
+    pub servers: Vec<CallSid>,
+}
+
+#[derive(Debug)]
+struct Deleting {
+    queue: QueueSid,
+    account: AccountSid,
+    name: String,
+    parked: Vec<Parked>,
+}
+
 /// All queues with a call. Each call is in one of them at most, so the limit on calls bounds them.
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
@@ -61,6 +81,8 @@ pub(crate) struct Queues {
     taken: BTreeMap<CallSid, Taken>,
     /// Queues that are being made, with the calls that wait for that.
     making: BTreeMap<ApiToken, (AccountSid, String, Vec<Parked>)>,
+    /// Queues whose deletion is on its way to disk, with the calls that wanted to enter meanwhile.
+    deleting: BTreeMap<ApiToken, Deleting>,
     last_token: u64,
 }
 
@@ -85,6 +107,32 @@ impl Queues {
     /// The write of a queue is answered: its account and name, and the calls that waited for it.
     pub fn made(&mut self, token: ApiToken) -> Option<(AccountSid, String, Vec<Parked>)> {
         self.making.remove(&token)
+    }
+
+    /// REST deletes a queue, by the write of this token.
+    pub fn delete(&mut self, token: ApiToken, queue: QueueSid, account: AccountSid, name: &str) {
+        let deleting = Deleting { queue, account, name: name.to_owned(), parked: Vec::new() };
+        self.deleting.insert(token, deleting);
+    }
+
+    /// Parks a call until it is certain whether its queue is deleted. `false`: nobody deletes it.
+    pub fn park_behind_deletion(&mut self, queue: QueueSid, parked: &Parked) -> bool {
+        let found = self.deleting.values_mut().find(|deleting| deleting.queue == queue);
+        found.map(|deleting| deleting.parked.push(parked.clone())).is_some()
+    }
+
+    /// The write of this token is answered: the queue that it was about, its account and name, the calls that wait for
+    /// that, and those that serve it.
+    pub fn deleted(&mut self, token: ApiToken) -> Option<Deletion> {
+        let Deleting { queue, account, name, parked } = self.deleting.remove(&token)?;
+        let line = self.lines.get(&queue);
+        let servers = line.into_iter().flat_map(|line| &line.servers).map(|server| server.call);
+        Some(Deletion { queue, account, name, parked, servers: servers.collect() })
+    }
+
+    /// The queue that a taken call would return to.
+    pub fn taken_from(&self, call: CallSid) -> Option<QueueSid> {
+        self.taken.get(&call).map(|taken| taken.queue)
     }
 
     /// Number of calls that wait.
@@ -145,6 +193,9 @@ impl Queues {
         for (_, _, parked) in self.making.values_mut() {
             parked.retain(|parked| parked.call != call);
         }
+        for deleting in self.deleting.values_mut() {
+            deleting.parked.retain(|parked| parked.call != call);
+        }
         self.taken.remove(&call);
         let taken = self.taken.iter().find(|(_, taken)| taken.by == call);
         taken.map(|(queued, _)| *queued)
@@ -177,7 +228,8 @@ impl Queues {
     #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         let places = [self.lines.len(), self.of_call.len(), self.taken.len(), self.making.len()];
-        places.iter().all(|count| *count == 0)
+        let deleting = self.deleting.len();
+        deleting == 0 && places.iter().all(|count| *count == 0)
     }
 
     fn drop_if_empty(&mut self, queue: QueueSid) {

@@ -46,6 +46,40 @@ fn a_server_that_comes_first_waits_for_a_call() {
     assert_eq!(value(&rig, late, "QueueResult").as_deref(), Some("bridged"));
 }
 
+/// Deletes the queue by REST, without waiting for the answer.
+fn delete(rig: &mut Rig, queue: QueueSid) {
+    let write = Box::new(store::Write::delete(store::ResourceKind::Queue, queue.0));
+    let request = ApiRequest::Write { account: ACCOUNT, write };
+    rig.tell(Input::Api { token: ApiToken(5), request });
+}
+
+#[test]
+fn a_call_that_comes_while_its_queue_is_deleted_waits_in_a_new_one() {
+    for outcome in [store::Outcome::Committed, store::Outcome::Unavailable] {
+        let mut rig = rig();
+        let first = call(&mut rig, WAIT);
+        let old = queue(&rig);
+        hang_up(&mut rig, first);
+        rig.let_go();
+        let server = call(&mut rig, SERVE);
+        rig.hold_commits = true;
+        delete(&mut rig, old);
+        let late = call(&mut rig, WAIT);
+        assert_eq!(rig.control.queues.size(old), 0, "it is not certain that the queue stays");
+        rig.release_commits(outcome);
+        let now = queue(&rig);
+        if outcome == store::Outcome::Committed {
+            assert_ne!(now, old);
+            assert_eq!(members(&mut rig, now), [(late, 1)]);
+            let status = value(&rig, server, "DialCallStatus");
+            assert_eq!(status.as_deref(), Some("failed"), "its queue is gone");
+        } else {
+            assert_eq!(now, old);
+            assert!(members(&mut rig, now).is_empty(), "{server} has taken {late}");
+        }
+    }
+}
+
 #[test]
 fn rest_takes_the_front_once_and_runs_its_document() {
     let mut rig = rig();
