@@ -159,6 +159,8 @@ pub const SRTP_INDEX_MAX: u64 = (1 << 48) - 1;
 pub const SRTCP_INDEX_MAX: u32 = (1 << 31) - 1;
 /// Packets from an acceptable source that lock a leg to it.
 pub const LATCH_PACKETS: u8 = 5;
+/// Orders about the leg of one call that wait for the answer to our offer. Past it: they are carried out without a leg.
+pub const DEFERRED_EFFECTS_MAX: usize = 64;
 /// Characters of `customerId`. Past it: the SID of the account is sent.
 pub const CUSTOMER_ID_CHARACTERS_MAX: usize = 256;
 /// Packets a second that a leg takes from the other leg of a link between two calls here. Past it: they are dropped.

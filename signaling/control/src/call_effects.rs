@@ -22,6 +22,7 @@ use crate::state::timeline::Kind;
 
 impl Control {
     pub(crate) fn on_call_effect(&mut self, now: Now, sid: CallSid, effect: CallEffect) {
+        let Some(effect) = self.defer(sid, effect) else { return };
         match effect {
             CallEffect::Http(request) => {
                 if let Some(request) = self.of_validation(now, sid, request) {
@@ -116,7 +117,7 @@ impl Control {
             CallEffect::Notify(notification) => self.on_notification(now, sid, *notification),
             CallEffect::Timeline(entry) => self.on_timeline(now, sid, entry),
             CallEffect::Ended(end) => {
-                self.on_ended(sid, &end);
+                self.on_ended(now, sid, &end);
                 self.expected_call_over(now, sid, end.status);
             }
             CallEffect::Finished => self.entry_mut(sid, |entry| entry.finished = true),
@@ -276,7 +277,7 @@ impl Control {
         self.note(now, sid, kind, entry.text);
     }
 
-    fn on_ended(&mut self, sid: CallSid, end: &call::FinalRecord) {
+    fn on_ended(&mut self, now: Now, sid: CallSid, end: &call::FinalRecord) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         records::end(Arc::make_mut(&mut entry.record), end);
         // Before the terminal callback, which the machine requests next: its reader finds the call
@@ -298,6 +299,7 @@ impl Control {
             return;
         };
         let headers = self.call_headers(sid);
+        self.carry_out_deferred(now, sid);
         self.command(Command::Answer { session, media, headers });
     }
 

@@ -11,6 +11,7 @@ mod call_effects;
 mod call_panics;
 mod conference;
 mod control;
+mod deferred;
 mod edges;
 mod effect;
 pub mod explain;

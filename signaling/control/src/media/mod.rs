@@ -141,6 +141,9 @@ impl Control {
         let (codec, direction) = (media.codec.name(), media.direction.name());
         let text = format_args!("media {codec} {direction} {protection}");
         self.note(now, sid, Kind::Media, text);
+        if old.is_none() {
+            self.carry_out_deferred(now, sid);
+        }
     }
 
     /// Sends a command for a call's leg. Returns `false` when the call has no leg that is up.

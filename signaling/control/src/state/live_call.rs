@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use call::{Call, CallSetup, HttpId, PromptId};
+use call::{Call, CallEffect, CallSetup, HttpId, PromptId};
 use shared::ids::PlayId;
 use shared::{AccountSid, CallSid, Instant, Now, Prompt, RecordingSid, StreamSid};
 use store::{CallRecord, HttpMethod};
@@ -34,6 +34,8 @@ pub(crate) struct LiveCall {
     pub recordings: BTreeMap<RecordingSid, Recording>,
     pub streams: BTreeMap<StreamSid, LiveStream>,
     pub requests: BTreeMap<HttpId, Request>,
+    /// Orders that wait until the leg is up, with the calls that gave them (`crate::deferred`).
+    pub deferred: Vec<(CallSid, CallEffect)>,
     /// The last answer of [`Call::poll_timeout`]: its key in Control's index of deadlines.
     pub deadline: Option<Instant>,
     /// [`call::CallEffect::Finished`] came.
@@ -79,6 +81,7 @@ impl LiveCall {
             requests: BTreeMap::new(),
             deadline: None,
             finished: false,
+            deferred: Vec::new(),
             panics: 0,
             was_told_of_voice: false,
             is_asked: false,

@@ -7,6 +7,7 @@ mod descriptions;
 mod explain;
 mod hops;
 mod invariants;
+mod late_offer;
 mod linked;
 mod live_recordings;
 mod meetings;

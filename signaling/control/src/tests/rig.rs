@@ -381,6 +381,15 @@ impl Rig {
         self.ack(invite, self.call_ids, 1);
     }
 
+    /// The ACK of the 200 that the last call got, with the answer to its offer.
+    pub fn ack_last_with_answer(&mut self, answer: &str) {
+        let to = self.to_of_last_response();
+        self.dialog = (self.call_ids, to.clone());
+        let ack = Invite { method: "ACK", sdp: answer.to_owned(), ..Invite::default() };
+        let text = ack.text(self.flow, self.call_ids, 1, "");
+        self.receive(&text.replace(&format!("To: <{}>", ack.target), &format!("To: {to}")));
+    }
+
     /// The same where the call had to answer a challenge first.
     pub fn ack_last_with_digest(&mut self, invite: &Invite) {
         self.dialog = (self.call_ids, self.to_of_last_response());

@@ -133,9 +133,20 @@ impl Singer {
     /// As [`Singer::call`], with this codec alone.
     pub fn call_by(hall: &Hall, name: &str, hertz: u32, codec: Codec) -> Self {
         let scenario = sipp::invite("") + &sipp::answered() + &sipp::hung_up();
+        Self::call_with(hall, name, hertz, codec, &scenario)
+    }
+
+    /// As [`Singer::call`], by an INVITE without SDP: the offer is ours, and the answer comes with the ACK.
+    pub fn call_without_offer(hall: &Hall, name: &str, hertz: u32) -> Self {
+        let invite = sipp::without_offer(&sipp::invite(""));
+        let scenario = invite + &sipp::answered_with_offer() + &sipp::hung_up();
+        Self::call_with(hall, name, hertz, Codec::Pcmu, &scenario)
+    }
+
+    fn call_with(hall: &Hall, name: &str, hertz: u32, codec: Codec, scenario: &str) -> Self {
         let party = Party::new();
         let payload_type = if codec == Codec::Pcma { 8 } else { 0 };
-        let call = Sipp::caller(&scenario, party.port())
+        let call = Sipp::caller(scenario, party.port())
             .key("user", name)
             .key("formats", &format!("{payload_type} 101"))
             .start(hall.gateway.sip_udp);

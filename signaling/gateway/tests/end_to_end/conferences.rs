@@ -93,6 +93,24 @@ fn three_phones_on_two_cores_hear_exactly_the_others_one_by_srtp_and_one_by_anot
 }
 
 #[test]
+fn a_caller_whose_offer_is_ours_enters_when_its_ack_brings_the_answer() {
+    let sip = "default_domain = \"desk\"\nextensions = [\"late-offer\"]\n";
+    let hall = Hall::open(Gateway::start_with_sip(sip, ""), |_, _| stay(""), done);
+    let bob = Singer::call(&hall, "bob", BOB);
+    hall.event("participant-join", Some("bob"));
+    let alice = Singer::call_without_offer(&hall, "alice", ALICE);
+    alice.wait_to_hear(&[BOB]);
+    bob.wait_to_hear(&[ALICE]);
+    for name in ["alice", "bob"] {
+        hall.hang_up(name);
+    }
+    for singer in [alice, bob] {
+        singer.call.finish().expect_success();
+    }
+    hall.gateway.settled();
+}
+
+#[test]
 fn a_muted_party_is_not_heard_and_a_coach_is_heard_by_one() {
     let hall = Hall::open(
         Gateway::start_with_default_domain("desk"),
