@@ -342,6 +342,10 @@ impl Control {
         debug_assert!(self.calls.contains_key(&update.call), "a call outlives the update of it");
         let Some(entry) = self.calls.get_mut(&update.call) else { return };
         entry.is_asked = false;
+        if entry.record.end_ms.is_none() {
+            let owed = records::owed_callback(entry.call.setup());
+            Arc::make_mut(&mut entry.record).owed_callback = owed;
+        }
         let record = Arc::clone(&entry.record);
         self.forget_if_over(update.call);
         // A call that ended has written its last record itself.

@@ -151,7 +151,10 @@ impl Control {
             format_args!("-> {} {url}", request.method.name()),
         );
         let method = request.method;
-        entry.requests.insert(request.id, Request { method, url, parameters });
+        let is_last = request.kind == call::HttpKind::StatusCallback
+            && entry.record.status.is_final()
+            && entry.record.owed_callback.is_some();
+        entry.requests.insert(request.id, Request { method, url, parameters, is_last });
         let account = entry.account;
         // An account is closed, never deleted, so the owner of a live call is always there.
         let Some(owner) = self.snapshot.account(account) else { return };
@@ -167,6 +170,7 @@ impl Control {
         result: Result<call::HttpAnswer, call::HttpFailure>,
     ) {
         let Some(result) = self.on_conference_http(now, id, result) else { return };
+        let Some(result) = self.on_owed_http(now, sid, result) else { return };
         let random = self.random.number();
         let origin = self.settings.origin;
         let Some(entry) = self.calls.get_mut(&sid) else { return };
@@ -179,6 +183,14 @@ impl Control {
         });
         entry.timeline.add(now.unix_ms, Kind::Webhook, text);
         let account = entry.account;
+        // The end is reported: the next process owes nothing for this call.
+        let settled = request.is_last.then(|| {
+            Arc::make_mut(&mut entry.record).owed_callback = None;
+            Arc::clone(&entry.record)
+        });
+        if let Some(record) = settled {
+            self.commit(None, Change::PutCall(record));
+        }
         let of = records::ExchangeOf { account, call: sid, unix_ms: now.unix_ms, origin, random };
         let exchange = records::exchange(of, request, &result);
         self.commit(None, Change::AddExchange(exchange));
@@ -279,11 +291,15 @@ impl Control {
 
     fn on_ended(&mut self, now: Now, sid: CallSid, end: &call::FinalRecord) {
         let Some(entry) = self.calls.get_mut(&sid) else { return };
-        records::end(Arc::make_mut(&mut entry.record), end);
+        let record = Arc::make_mut(&mut entry.record);
+        records::end(record, end);
+        // Owed from here on until it is answered. A call that was canceled while it was queued reports nothing.
+        record.owed_callback = records::owed_callback(entry.call.setup());
         // Before the terminal callback, which the machine requests next: its reader finds the call
         // ended, by REST as well.
         let change = Change::PutCall(Arc::clone(&entry.record));
         self.stop_leg(sid);
+        self.carry_out_deferred(now, sid);
         self.commit(None, change);
         let (status, duration_s) = (end.status.as_str(), end.duration_s);
         self.observe(Observation::CallEnded { call: sid, status, duration_s });
@@ -299,7 +315,6 @@ impl Control {
             return;
         };
         let headers = self.call_headers(sid);
-        self.carry_out_deferred(now, sid);
         self.command(Command::Answer { session, media, headers });
     }
 

@@ -33,6 +33,7 @@ use crate::state::conferences::Conferences;
 use crate::state::leg_survey::LegSurvey;
 use crate::state::links::Links;
 use crate::state::live_call::LiveCall;
+use crate::state::owed_callbacks::OwedCallbacks;
 use crate::state::queues::Queues;
 use crate::state::registrations::Registrations;
 use crate::state::timeline::Kind;
@@ -61,6 +62,7 @@ pub struct Control {
     pub(crate) conferences: Conferences,
     pub(crate) queues: Queues,
     pub(crate) validations: Validations,
+    pub(crate) owed_callbacks: OwedCallbacks,
     pub(crate) placement: Placement,
     /// REST writes under way.
     pub(crate) writes: Writes<ApiToken>,
@@ -112,6 +114,7 @@ impl Control {
             conferences: Conferences::default(),
             queues: Queues::default(),
             validations: Validations::default(),
+            owed_callbacks: OwedCallbacks::default(),
             placement: Placement::default(),
             writes: Writes::default(),
             commits: Commits::default(),
@@ -230,6 +233,7 @@ impl Control {
         // Before the timers of calls: a call that dials on must not ring an expired contact.
         self.expire_bindings(now.mono);
         self.answer_leg_survey(now);
+        self.send_owed_callbacks(now);
         // Popped before the call runs: a call that is due once more arms a new deadline, and one that is
         // gone by then leaves none behind.
         while let Some((at, sid)) = self.deadlines.first().copied() {
@@ -270,7 +274,9 @@ impl Control {
         let clock = self.clock_deadline().map(|at| (at, "clock"));
         let registrations = soonest(soonest(registration, bindings), clock);
         let survey = self.leg_survey.deadline().map(|at| (at, "descriptions of legs"));
-        soonest(soonest(self.ua.poll_timeout(), calls), soonest(registrations, survey))
+        let owed = self.owed_callbacks.deadline().map(|at| (at, "callback of a call before"));
+        let others = soonest(soonest(registrations, survey), owed);
+        soonest(soonest(self.ua.poll_timeout(), calls), others)
     }
 
     /// Number of live calls.

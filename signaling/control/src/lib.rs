@@ -26,6 +26,7 @@ mod media;
 mod media_addresses;
 mod notifications;
 mod outgoing;
+mod owed_callbacks;
 mod placement;
 mod queue;
 mod reason;

@@ -5,12 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use call::conference::Conference;
-use call::{CallDirection, CallSetup, CallStatus, FinalRecord, Notification, RecordingOutcome};
+use call::{
+    CallDirection, CallSetup, CallStatus, FinalRecord, Notification, ProgressEvent,
+    RecordingOutcome,
+};
 use shared::ids::sid_bits;
 use shared::{AccountSid, CallSid, Code, NotificationSid, RecordingSid, Refusal, ids::Origin};
 use store::{
     CallRecord, ConferenceRecord, HttpExchange, HttpMessages, NotificationLevel,
-    NotificationRecord, RecordingRecord, RecordingSource, RecordingStatus, RecordingTrack,
+    NotificationRecord, OwedCallback, RecordingRecord, RecordingSource, RecordingStatus,
+    RecordingTrack,
 };
 
 use crate::input::{RecordingFailure, RecordingFile};
@@ -42,9 +46,21 @@ pub(crate) fn call_record(setup: &CallSetup, unix_ms: i64) -> CallRecord {
         answered_by: None,
         forwarded_from: setup.forwarded_from.clone(),
         caller_name: None, // no carrier tells it yet
+        owed_callback: owed_callback(setup),
         created_ms: unix_ms,
         updated_ms: unix_ms,
     }
+}
+
+/// Where the end of a call is to be reported; `None` where nobody asked.
+pub(crate) fn owed_callback(setup: &CallSetup) -> Option<String> {
+    let callback = setup.status_callback.as_ref()?;
+    // A call that comes in reports its end, whatever events are listed.
+    let is_wanted = setup.direction == CallDirection::Inbound
+        || callback.events.contains(&ProgressEvent::Completed);
+    let (url, method) = (callback.webhook.url.clone(), callback.webhook.method);
+    let webhook = store::Webhook { url, method };
+    is_wanted.then(|| OwedCallback { webhook, application: setup.application }.to_text())
 }
 
 /// The record of a conference as it is now.
@@ -72,6 +88,8 @@ pub(crate) fn refused_call(setup: &CallSetup, unix_ms: i64) -> CallRecord {
         status: store::CallStatus::Failed,
         start_ms: Some(unix_ms),
         end_ms: Some(unix_ms),
+        // It never began, so its end is not reported.
+        owed_callback: None,
         ..call_record(setup, unix_ms)
     }
 }

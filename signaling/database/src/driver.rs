@@ -8,8 +8,8 @@ use std::sync::Arc;
 use shared::ids::Origin;
 use shared::{AccountSid, RecordingSid};
 use store::{
-    BindingRecord, Change, DomainSuffix, Reader, RecordingRecord, Snapshot, StoreError, Unwritten,
-    Writer,
+    BindingRecord, CallRecord, Change, DomainSuffix, Reader, RecordingRecord, Snapshot, StoreError,
+    Unwritten, Writer,
 };
 
 /// A kind of database: it keeps its own place and the sealer of its secrets.
@@ -68,6 +68,8 @@ pub enum Found {
 pub struct Recovered {
     /// Calls that were live and are now closed as failed, each with a notification.
     pub calls_closed: usize,
+    /// Calls whose last status callback was not answered, those that are now closed among them.
+    pub callbacks: Vec<CallRecord>,
     /// Conferences that were live and are now completed.
     pub conferences_closed: usize,
     /// Recordings that were running. The recorder repairs their files and writes their records.

@@ -46,6 +46,9 @@ record! {
         created_ms: i64 => [Column::fixed("created_ms")],
         /// Last change, in milliseconds since 1970.
         updated_ms: i64 => [Column::changing("updated_ms")],
+        /// The last status callback, while it is not answered ([`crate::OwedCallback`]); `None`: there is none any more.
+        #[serde(default)]
+        owed_callback: Option<String> => [Column::changing("owed_callback")],
     }
     kept in "calls"
 }

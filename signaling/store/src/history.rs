@@ -313,6 +313,7 @@ mod tests {
             answered_by: None,
             forwarded_from: None,
             caller_name: None,
+            owed_callback: None,
             created_ms: 1,
             updated_ms: 1,
         }))

@@ -21,6 +21,7 @@ mod kind;
 mod merge;
 mod name;
 mod number;
+mod owed_callback;
 mod parameter;
 mod patch;
 mod plan;
@@ -80,6 +81,7 @@ pub use name::{DomainHost, DomainLabels, DomainSuffix};
 pub use number::{
     IncomingPhoneNumber, IncomingPhoneNumberParameters, formatted_number, normal_number,
 };
+pub use owed_callback::OwedCallback;
 pub use parameter::{Form, On, Parameter, Parameters, Post};
 pub use patch::Patch;
 pub use plan::{Mint, Planned};

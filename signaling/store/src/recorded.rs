@@ -114,6 +114,7 @@ mod tests {
             answered_by: None,
             forwarded_from: None,
             caller_name: None,
+            owed_callback: None,
             created_ms: 0,
             updated_ms: 0,
         }

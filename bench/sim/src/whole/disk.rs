@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use shared::{BindingSid, CallSid, Transport};
 use store::{BindingRecord, CallRecord, CallStatus, Change};
 
+use crate::world::only_settles;
+
 /// What the disk keeps.
 #[derive(Default)]
 pub struct Disk {
@@ -41,10 +43,10 @@ impl Disk {
     pub fn commit(&mut self, change: &Change) {
         match change {
             Change::PutCall(record) => {
-                if record.status.is_final() {
+                let before = self.records.insert(record.sid, (**record).clone());
+                if record.status.is_final() && !only_settles(before, record) {
                     *self.endings.entry(record.sid).or_default() += 1;
                 }
-                self.records.insert(record.sid, (**record).clone());
             }
             Change::ChangeBindings(changes) => {
                 for sid in &changes.removed {

@@ -508,9 +508,10 @@ impl World {
 
     fn on_commit(&mut self, token: Option<control::CommitToken>, change: &Change) {
         if let Change::PutCall(record) = change {
-            self.records.insert(record.sid, (**record).clone());
-            // The answer to a REST update writes the record too: of a call that ends, without its end.
-            if record.end_ms.is_some() {
+            let before = self.records.insert(record.sid, (**record).clone());
+            // The answer to a REST update writes the record too: of a call that ends, without its end. So does the
+            // answer to the last callback: that changes nothing else.
+            if record.end_ms.is_some() && !only_settles(before, record) {
                 *self.endings.entry(record.sid.to_string()).or_default() += 1;
             }
         }
@@ -551,4 +552,11 @@ fn one_user(rng: &mut Rng) -> Snapshot {
     let voice_fallback_url = Patch::Set("http://10.0.0.9/fallback".to_owned());
     let fields = DomainParameters { voice_fallback_url, ..DomainParameters::default() };
     snapshot(rng, fields, &["alice"], &[MappedList::CallsCredentialList])
+}
+
+/// Whether a record says nothing new but that its last callback is answered.
+pub fn only_settles(before: Option<CallRecord>, now: &CallRecord) -> bool {
+    before.is_some_and(|before| {
+        before.owed_callback.is_some() && CallRecord { owed_callback: None, ..before } == *now
+    })
 }

@@ -247,6 +247,7 @@ fn call(number: u64, status: CallStatus) -> CallRecord {
         answered_by: None,
         forwarded_from: None,
         caller_name: None,
+        owed_callback: None,
         created_ms: T0,
         updated_ms: T0,
     }

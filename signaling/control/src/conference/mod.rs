@@ -279,7 +279,7 @@ impl Control {
         self.note(now, call, Kind::Webhook, format_args!("-> {} {url}", method.name()));
         let parameters = request.standard.iter();
         let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let kept = Request { method, url, parameters: parameters.collect() };
+        let kept = Request { method, url, parameters: parameters.collect(), is_last: false };
         // An account is closed, never deleted, so the owner of a conference is always there.
         let Some(owner) = self.snapshot.account(account) else { return };
         let auth_token = owner.auth_token.clone();

@@ -55,6 +55,8 @@ pub(crate) struct Request {
     pub method: HttpMethod,
     pub url: String,
     pub parameters: Vec<(String, String)>,
+    /// It reports the end of the call.
+    pub is_last: bool,
 }
 
 impl LiveCall {
@@ -79,9 +81,9 @@ impl LiveCall {
             recordings: BTreeMap::new(),
             streams: BTreeMap::new(),
             requests: BTreeMap::new(),
+            deferred: Vec::new(),
             deadline: None,
             finished: false,
-            deferred: Vec::new(),
             panics: 0,
             was_told_of_voice: false,
             is_asked: false,

@@ -14,6 +14,7 @@ mod meetings;
 mod numbers;
 mod outbound;
 mod overload;
+mod owed_callbacks;
 mod queues;
 mod registrar;
 mod rig;

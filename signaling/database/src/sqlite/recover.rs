@@ -42,6 +42,10 @@ pub(super) fn recover(
     for call in &live {
         close(&transaction, call, alive_ms.unwrap_or(call.updated_ms), unix_ms, origin)?;
     }
+    let callbacks = transaction
+        .prepare("SELECT * FROM calls WHERE owed_callback IS NOT NULL ORDER BY sid")?
+        .query_map([], rows::record)?
+        .collect::<Result<_, _>>()?;
     let conferences_closed = close_conferences(&transaction, alive_ms)?;
     let recordings = transaction
         .prepare(
@@ -70,6 +74,7 @@ pub(super) fn recover(
     transaction.commit()?;
     Ok(Recovered {
         calls_closed: live.len(),
+        callbacks,
         conferences_closed,
         recordings,
         deleted,

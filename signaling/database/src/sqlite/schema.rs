@@ -379,4 +379,9 @@ CREATE TABLE outgoing_caller_ids (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX outgoing_caller_ids_by_account ON outgoing_caller_ids(account, sid);
 ",
+    // Partial: a start looks for the few that are owed among all calls.
+    "
+ALTER TABLE calls ADD COLUMN owed_callback TEXT;
+CREATE INDEX calls_owing ON calls(sid) WHERE owed_callback IS NOT NULL;
+",
 ];

@@ -64,6 +64,7 @@ pub(crate) fn call(number: u64, status: CallStatus, created_ms: i64) -> CallReco
         answered_by: None,
         forwarded_from: None,
         caller_name: None,
+        owed_callback: None,
         created_ms,
         updated_ms: created_ms + 2_000,
     }

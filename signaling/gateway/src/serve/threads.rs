@@ -133,6 +133,7 @@ impl Listeners<'_> {
         control.name_media_interfaces(hooks.clone());
         control.restore_bindings(Clock.now(), opened.recovered.bindings);
         control.expect_back(Clock.now(), opened.recovered.returning);
+        control.owe_callbacks(Clock.now(), opened.recovered.callbacks);
 
         let (sender, history) = history();
         let store = StoreParts {

@@ -57,6 +57,81 @@ fn a_kill_in_mid_call_leaves_a_clean_story() {
 }
 
 #[test]
+fn the_ends_of_calls_that_a_kill_ended_are_reported_once_by_the_next_start() {
+    let gateway = Gateway::start("");
+    let application = Application::start(|asked| match asked.path.as_str() {
+        "/voice" => Answer::twiml("<Pause length=\"1\"/><Say>Hello.</Say><Pause length=\"60\"/>"),
+        _ => Answer::status(204),
+    });
+    let status = application.url("/status");
+    let domain = gateway.domain(
+        "desk",
+        &[("VoiceUrl", &application.url("/voice")), ("VoiceStatusCallbackUrl", &status)],
+    );
+    gateway.allow_address(&domain, "127.0.0.1");
+    // One call is up, one rings at a phone that does not answer.
+    let (party, callee_port) = (Party::new(), sipp::free_port());
+    let scenario = sipp::invite("") + &sipp::answered() + &sipp::hang_up_after(30_000);
+    let _caller = Sipp::caller(&scenario, party.port()).start(gateway.sip_udp);
+    party.receive().expect("the call is up");
+    let ringing = sipp::callee("", "0 101").replace("SIP/2.0 200 OK", "SIP/2.0 183 Still Ringing");
+    let _callee = Sipp::new(&ringing).with(&format!("-p {callee_port} -m 1")).spawn();
+    gateway.create(
+        "Calls.json",
+        &[
+            ("To", &format!("sip:bob@127.0.0.1:{callee_port}")),
+            ("From", "alice"),
+            ("Twiml", "<Response/>"),
+            ("StatusCallback", &status),
+            ("StatusCallbackEvent", "ringing"),
+            ("StatusCallbackEvent", "completed"),
+        ],
+    );
+    application.wait_for("it rings", |asked| asked.parameter("CallStatus") == Some("ringing"));
+    let folder = gateway.kill();
+
+    let failed = |asked: &crate::application::Asked| {
+        asked.path == "/status" && asked.parameter("CallStatus") == Some("failed")
+    };
+    let told = |application: &Application| {
+        let asked = application.asked();
+        let mut sids: Vec<String> = asked
+            .iter()
+            .filter(|asked| failed(asked))
+            .map(|asked| asked.parameter("CallSid").expect("a SID").to_owned())
+            .collect();
+        sids.sort();
+        sids
+    };
+    let gateway = Gateway::start_in(folder, "");
+    wait::until("both ends", || told(&application).len() == 2);
+    let calls = gateway.fetch("Calls.json").json();
+    let mut sids: Vec<&str> = calls["calls"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|call| call["sid"].as_str().unwrap())
+        .collect();
+    sids.sort_unstable();
+    assert_eq!(told(&application), sids);
+    // The answers are on disk before this start ends, and the next one owes nothing.
+    let (_, folder) = gateway.terminate();
+    let gateway = Gateway::start_in(folder, "");
+    let nobody = Party::new();
+    let refused = sipp::invite("") + &sipp::answered() + &sipp::hung_up();
+    let call = Sipp::caller(&refused, nobody.port()).start(gateway.sip_udp);
+    nobody.receive().expect("the call is up");
+    let live = gateway.fetch("Calls.json?Status=in-progress").json();
+    let live = live["calls"][0]["sid"].as_str().expect("a SID").to_owned();
+    gateway.create(&format!("Calls/{live}.json"), &[("Status", "completed")]);
+    call.finish().expect_success();
+    application.wait_for("the end of a new call", |asked| {
+        asked.path == "/status" && asked.parameter("CallSid") == Some(live.as_str())
+    });
+    assert_eq!(told(&application), sids, "each once");
+}
+
+#[test]
 fn every_acknowledged_domain_survives_a_kill() {
     let gateway = Gateway::start("");
     // 100 domains an account, so 2,000 need 20 sub-accounts; killed on the way.
