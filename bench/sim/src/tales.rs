@@ -552,6 +552,7 @@ fn create() -> CallCommand {
         to: CallTarget::Sip("sip:bob@10.0.0.3".to_owned()),
         from: "desk".to_owned(),
         caller_id: None,
+        display_name: None,
         application: None,
         twiml: TwimlSource::Url(webhook("answered")),
         fallback: None,

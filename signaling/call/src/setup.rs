@@ -186,6 +186,8 @@ pub struct OutboundLeg {
     pub target: Target,
     /// User part of our `From` (caller id): a number or a SIP user.
     pub caller_id: String,
+    /// Display name of our `From`; `None` sends none.
+    pub display_name: Option<String>,
     /// Seconds from the start of the call until it rings; meanwhile it is queued.
     pub delay_s: u32,
     /// Ring time in seconds, from the INVITE.

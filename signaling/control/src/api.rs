@@ -281,6 +281,7 @@ impl Control {
             leg: Some(OutboundLeg {
                 target,
                 caller_id,
+                display_name: create.display_name,
                 ring_s: create.timeout_s,
                 detection: create.detection.map(detection),
                 send_digits: create.send_digits,

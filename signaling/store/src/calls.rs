@@ -318,6 +318,8 @@ pub struct CreateCall {
     pub from: String,
     /// Caller ID shown instead of `from`; `None` shows `from`.
     pub caller_id: Option<String>,
+    /// Display name beside it in From, 2 to 255 characters; `None` sends none.
+    pub display_name: Option<String>,
     /// The application whose URLs the call runs by; `None`: the request names its own.
     pub application: Option<ApplicationSid>,
     /// The document that runs once the call is answered.

@@ -77,6 +77,7 @@ pub fn outbound() -> CallSetup {
         sip: None,
         link: None,
         leg: Some(OutboundLeg {
+            display_name: None,
             delay_s: 0,
             target: Target::Sip(sip_target("sip:bob@h.example").unwrap()),
             caller_id: "+15550001".to_owned(),

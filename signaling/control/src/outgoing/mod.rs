@@ -311,7 +311,11 @@ impl Control {
         let trunk = invite.trunk.filter(|_| !invite.was_redirected);
         match trunk.and_then(|(trunk, _)| self.settings.trunks.get(trunk)) {
             Some(trunk) => identity::asserted(user, trunk, realm),
-            None => Asserted { from: own_uri(user, realm), display: None, headers: Vec::new() },
+            None => Asserted {
+                from: own_uri(user, realm),
+                display: invite.leg.display_name.clone(),
+                headers: Vec::new(),
+            },
         }
     }
 

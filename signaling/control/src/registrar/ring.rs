@@ -95,7 +95,7 @@ impl Control {
                 request_uri: binding.target().unwrap_or_else(|| to.clone()),
                 to: to.clone(),
                 from: from.clone(),
-                from_display: None,
+                from_display: leg.display_name.clone(),
                 contact_user: leg.caller_id.clone(),
                 headers: headers.clone(),
                 media,

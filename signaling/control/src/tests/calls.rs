@@ -486,6 +486,7 @@ pub fn call_to(to: store::CallTarget) -> CreateCall {
         to,
         from: "alice".to_owned(),
         caller_id: None,
+        display_name: None,
         application: None,
         twiml: store::TwimlSource::Inline("<Response><Say>Hi.</Say></Response>".to_owned()),
         fallback: None,

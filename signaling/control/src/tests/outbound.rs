@@ -251,6 +251,18 @@ fn a_call_whose_answer_is_never_acknowledged_has_failed() {
 }
 
 #[test]
+fn a_display_name_stands_in_from_and_is_quoted() {
+    let mut rig = with_targets(&["sip:a.example"]);
+    let mut asked = call_to(CallTarget::Sip("sip:bob@192.0.2.8".to_owned()));
+    asked.display_name = Some("Front \"desk\"".to_owned());
+    ask(&mut rig, CallCommand::Create(Box::new(asked))).expect("it is let in");
+    rig.resolve();
+    let invite = text(last_invite(&rig));
+    let from = "From: \"Front \\\"desk\\\"\" <sip:alice@sip.sidetone.test>";
+    assert!(invite.contains(from), "{invite}");
+}
+
+#[test]
 fn a_number_is_asserted_to_the_carrier_and_its_reason_is_shown() {
     let mut rig = with_targets(&["sip:a.example"]);
     let mut asked = call_to(CallTarget::Number("+15550100".to_owned()));

@@ -48,6 +48,7 @@ pub(crate) fn create(
         from,
         detection,
         caller_id: form.value("CallerId").map(caller_id).transpose()?,
+        display_name: None,
         to,
         application: application.map(|application| application.sid),
         twiml: documents.twiml,

@@ -7,8 +7,8 @@ use shared::limits::{CALL_S, CONFERENCE_MEMBERS_MAX, PARTICIPANT_LABEL_CHARACTER
 use shared::{AccountSid, CallSid, Code};
 use store::{
     Beep, CallTarget, ConferenceEvents, ConferenceName, ConferenceTerms, CreateCall,
-    CreateParticipant, HttpMethod, JitterBuffer, ParameterWarning, ParticipantChange,
-    ParticipantTerms, RecordConference, TwimlSource, WaitMusic, Webhook, WriteError,
+    CreateParticipant, HttpMethod, JitterBuffer, ParticipantChange, ParticipantTerms,
+    RecordConference, TwimlSource, WaitMusic, Webhook, WriteError,
 };
 
 use super::detection;
@@ -63,7 +63,7 @@ fn call(account: AccountSid, form: &Form) -> Result<CreateCall, WriteError> {
     let to = target(form.value("To").map(str::trim).unwrap_or_default())?;
     let from = caller(&to, form.value("From").map(str::trim).unwrap_or_default())?;
     refuse_what_is_not_built(form)?;
-    display_name(&to, form)?;
+    let display_name = display_name(&to, form)?;
     let timeout = form.number("Timeout", (RING_S_MIN, RING_S.1), Code::TIMEOUT)?;
     let time_limit = form.number("TimeLimit", (1, CALL_S.1), Code::INVALID_PARAMETER)?;
     let (detection, warning) = detection::of_participant(form)?;
@@ -72,6 +72,7 @@ fn call(account: AccountSid, form: &Form) -> Result<CreateCall, WriteError> {
         from,
         detection,
         caller_id: form.value("CallerId").map(caller_id).transpose()?,
+        display_name,
         to,
         application: None,
         twiml: TwimlSource::Inline(NO_DOCUMENT.to_owned()),
@@ -83,18 +84,8 @@ fn call(account: AccountSid, form: &Form) -> Result<CreateCall, WriteError> {
         time_limit_s: time_limit.unwrap_or(CALL_S.0),
         record: record(form, &RECORDING_EVENTS)?,
         sip_auth: sip_auth(form)?,
-        warnings: warning.into_iter().chain(warnings(form)).collect(),
+        warnings: warning.into_iter().chain(unknown_events_of(form, &EVENTS)).collect(),
     })
-}
-
-fn warnings(form: &Form) -> Vec<ParameterWarning> {
-    let shown = form.value("CallerDisplayName").map(|_| ParameterWarning {
-        code: Code::INVALID_PARAMETER,
-        sentence: "CallerDisplayName without effect: calls are placed without a display name, \
-                   which is not built in this version of the gateway"
-            .to_owned(),
-    });
-    shown.into_iter().chain(unknown_events_of(form, &EVENTS)).collect()
 }
 
 /// `AsyncAmd` and its parameters have other names here.
@@ -110,15 +101,15 @@ fn refuse_async_detection(form: &Form) -> Result<(), WriteError> {
     }
 }
 
-fn display_name(to: &CallTarget, form: &Form) -> Result<(), WriteError> {
-    let Some(name) = form.value("CallerDisplayName") else { return Ok(()) };
+fn display_name(to: &CallTarget, form: &Form) -> Result<Option<String>, WriteError> {
+    let Some(name) = form.value("CallerDisplayName") else { return Ok(None) };
     let (least, most) = DISPLAY_NAME_CHARACTERS;
     if !(least..=most).contains(&name.chars().count()) || name.chars().any(char::is_control) {
         let what = format_args!("{least} to {most} characters, without control characters");
         return Err(must_be("CallerDisplayName", what, Code::INVALID_PARAMETER));
     }
     match to {
-        CallTarget::Sip(_) => Ok(()),
+        CallTarget::Sip(_) => Ok(Some(name.to_owned())),
         CallTarget::Number(_) | CallTarget::Client { .. } | CallTarget::Application { .. } => {
             Err(invalid_parameter("CallerDisplayName can only be given to a SIP URI"))
         }

@@ -29,6 +29,7 @@ pub(crate) fn validate(account: AccountSid, form: &Form) -> Result<ValidateCalle
         from: String::new(),
         to: CallTarget::Number(phone_number.clone()),
         caller_id: None,
+        display_name: None,
         application: None,
         twiml: TwimlSource::Inline(String::new()),
         fallback: None,

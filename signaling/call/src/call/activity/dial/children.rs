@@ -67,6 +67,7 @@ impl Call {
                 target,
                 // By default the child shows the user part of the parent's From (twiml.md 2.6).
                 caller_id: caller_id.unwrap_or_else(|| user_of(&self.setup.from)),
+                display_name: None,
                 delay_s: 0,
                 ring_s: spec.timeout_s,
                 detection: noun.detection.map(|detection| self.child_detection(detection)),
