@@ -83,6 +83,7 @@ mod slope;
 mod soak;
 mod stalled_disk;
 mod startup;
+mod stream_crowd;
 mod streams;
 mod survival;
 mod tls;
