@@ -32,8 +32,10 @@ fn a_crowd_of_streams_a_relayed_call_and_a_conference_disturb_nobody() {
     let deaf = Party::new();
     let words = format!("-timeout 120s -m {streams} -l {streams} -r {RATE} {}", gateway.sip_udp);
     let calls = Sipp::caller(&scenario, deaf.port()).with(&words).spawn();
-    gateway
-        .metrics_when("all streams", |now| now.value("stream_opened_total") == u64::from(streams));
+    // Each wait has 20 s, and 500 calls take 25 s to come.
+    for (what, part) in [("half of the streams", streams / 2), ("all streams", streams)] {
+        gateway.metrics_when(what, |now| now.value("stream_opened_total") >= u64::from(part));
+    }
     let up = gateway.metrics();
     assert_eq!(up.value("stream_open"), u64::from(streams));
     let up_kib = resident_kib(gateway.process_id());
