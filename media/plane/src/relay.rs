@@ -122,11 +122,12 @@ impl Numbers {
         if above_floor > FLOOR_DISTANCE_MAX {
             self.floor_sequence = sequence.wrapping_sub(FLOOR_DISTANCE_MAX as u16 / 2);
         }
-        if sequence.wrapping_sub(self.next_sequence) as i16 >= 0 {
+        let is_newest = sequence.wrapping_sub(self.next_sequence) as i16 >= 0;
+        if is_newest {
             self.next_sequence = sequence.wrapping_add(1);
         }
         debug_assert!(self.is_behind(sequence), "I8: the number could be sent again");
-        self.advance(packet.content, timestamp, packet.len, now_samples);
+        self.advance(packet, timestamp, is_newest, now_samples);
         Ok(Stamp { sequence, timestamp, starts })
     }
 
@@ -220,12 +221,14 @@ impl Numbers {
 
     /// Keeps media time: audio sets it by its timestamp; an event's timestamp is frozen while time advances.
     #[inline]
-    fn advance(&mut self, content: Content, timestamp: u32, len: u16, now_samples: u32) {
+    fn advance(&mut self, packet: Incoming, timestamp: u32, is_newest: bool, now_samples: u32) {
         let step = timestamp.wrapping_sub(self.last_timestamp) as i32;
-        if step > 0 || step == 0 && content != Content::Event {
+        let is_event = packet.content == Content::Event;
+        // The newest audio sets it also where the party's own time went back: it talks, so no silence is due.
+        if step > 0 || !is_event && (step == 0 || is_newest) {
             self.last_timestamp = timestamp;
-            self.last_len = len;
-        } else if content == Content::Event {
+            self.last_len = packet.len;
+        } else if is_event {
             self.last_timestamp = self.timestamp_at(now_samples);
         } else {
             return;

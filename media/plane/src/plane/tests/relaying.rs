@@ -410,3 +410,30 @@ fn counts_for_a_leg_that_is_gone_are_still_conserved() {
     assert_eq!((plane.meters().packets_received, plane.meters().packets_forwarded), (3, 3));
     assert_eq!(plane.meters().received_balance(), 0);
 }
+
+/// A key, then a jump to the farthest timestamp, which is neither ahead nor behind.
+#[test]
+fn a_jump_by_half_of_all_timestamps_after_a_key_is_the_same_with_a_tier() {
+    let say = || Step::Say { party: 0, value: 0 };
+    let steps = [
+        Step::Press { party: 0 },
+        Step::Jump { party: 0, samples: 1 << 31 },
+        say(),
+        say(),
+        say(),
+        say(),
+        Step::Run { ms: 20 },
+        say(),
+        Step::Run { ms: 1 },
+    ];
+    let [mut without, mut with] = [Story::new(false), Story::new(true)];
+    for step in steps {
+        without.take(step.clone());
+        with.take(step);
+    }
+    let (without, with) = (without.end(), with.end());
+    for party in 0..2 {
+        assert_eq!(difference(&without.heard[party], &with.heard[party]), None, "{party}");
+    }
+    assert_eq!(without.figures, with.figures);
+}
