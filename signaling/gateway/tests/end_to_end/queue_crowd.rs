@@ -3,7 +3,7 @@
 //! The short form runs with every test. The long one, in `make soak`, has 500 calls at once:
 //! `SIDETONE_SOAK=1 cargo nextest run --release -p gateway queue_crowd`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde_json::Value;
 
@@ -185,8 +185,14 @@ fn after_a_kill_the_queue_is_empty_and_the_calls_are_closed() {
     let is_end =
         |asked: &Asked| asked.path == "/ended" && asked.parameter("CallSid") == Some(&next[0]);
     application.wait_for("the end of the call", is_end);
-    // Nothing is told twice, and nobody is told of a queue that the call did not leave.
-    for path in ["/ended", "/left", "/out"] {
+    // The calls that the kill ended are told of as well. Nothing is told twice, and nobody is told of a queue that the
+    // call did not leave.
+    let ended = application.wait_for_count("/ended", waited.len() + 1);
+    let told: BTreeSet<&str> =
+        ended.iter().filter_map(|asked| asked.parameter("CallSid")).collect();
+    let all: BTreeSet<&str> = waited.iter().chain(next.front()).map(String::as_str).collect();
+    assert_eq!((told, ended.len()), (all, waited.len() + 1));
+    for path in ["/left", "/out"] {
         let asked = application.asked();
         let of_path: Vec<_> = asked.iter().filter(|asked| asked.path == path).collect();
         assert_eq!(of_path.len(), 1, "{path}: {of_path:#?}");

@@ -103,6 +103,9 @@ caller_id, = client.outgoing_caller_ids.list(phone_number='+15005550100')
 assert caller_id.sid.startswith('PN') and client.outgoing_caller_ids.list(friendly_name='x') == []
 assert caller_id.update(friendly_name='desk').friendly_name == 'desk'
 assert client.outgoing_caller_ids(caller_id.sid).fetch().friendly_name == 'desk'
-refused(404, 20404, lambda: client.validation_requests.create(phone_number='+15005550102'))
+request = client.validation_requests.create(phone_number='+15005550102')
+assert request.phone_number == '+15005550102' and request.call_sid.startswith('CA')
+assert len(request.validation_code) == 6 and request.validation_code.isdigit()
+assert client.outgoing_caller_ids.list(phone_number='+15005550102') == [], 'nobody has entered the code'
 assert caller_id.delete() and client.outgoing_caller_ids.list() == []
 print('walked')
