@@ -24,7 +24,7 @@ fn explain_says_of_a_wrong_password_what_the_log_then_says() {
     let sipp = Sipp::caller(&scenario, 4000).key("formats", "0");
     sipp.call(gateway.sip_udp, 1).expect_success();
     let sentence = said.lines().find_map(|line| line.trim().strip_prefix("sentence")).unwrap();
-    assert!(gateway.log().contains(sentence.trim()), "{sentence} / {}", gateway.log());
+    gateway.wait_for_log(sentence.trim());
 }
 
 #[test]

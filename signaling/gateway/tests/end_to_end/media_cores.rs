@@ -95,7 +95,7 @@ fn calls_of_a_core_that_panics_end_and_it_takes_new_ones() {
     let party = Party::new();
     let _living = caller(&gateway, &party);
     party.receive().expect("a new call is up on the new core");
-    assert!(gateway.log().contains("panicked and restarted"), "{}", gateway.log());
+    gateway.wait_for_log("panicked and restarted");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_core_that_stalls_is_retired_and_the_other_one_goes_on() {
     kept.receive().expect("the call on the second core is up");
     let _meddler = meddle(&gateway, "media-0", &format!("delay_enter={STALL}"));
     ending.finish().expect_success();
-    assert!(gateway.log().contains("retired until restart"), "{}", gateway.log());
+    gateway.wait_for_log("retired until restart");
     let party = Party::new();
     let _another = caller(&gateway, &party);
     party.receive().expect("a new call is up, on the other core");
@@ -121,7 +121,9 @@ fn a_core_that_stalls_is_retired_and_the_other_one_goes_on() {
 fn where_io_uring_is_denied_the_portable_backend_serves_and_it_is_said_once() {
     let gateway = Gateway::start_without_io_uring();
     assert!(gateway.ready_line.contains("media=portable/"), "{}", gateway.ready_line);
-    let said = gateway.log().matches("portable backend (epoll): io_uring is denied").count();
+    let sentence = "portable backend (epoll): io_uring is denied";
+    gateway.wait_for_log(sentence);
+    let said = gateway.log().matches(sentence).count();
     assert_eq!(said, 1, "{}", gateway.log());
     dial_through(&gateway, "0 101", |byte| byte);
 }

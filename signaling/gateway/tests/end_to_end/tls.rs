@@ -280,7 +280,7 @@ fn the_operators_files_are_read_again_and_no_connection_is_dropped() {
     std::fs::write(&certificate, "no certificate").expect("writable");
     gateway.signal("HUP");
     gateway.wait_for_log("stay as they are");
-    assert!(gateway.log().contains("leaf.pem"), "{}", gateway.log());
+    gateway.wait_for_log("leaf.pem");
     assert!(verified("pbx.example.com"));
 
     let [_, _, authority_after] = foreign_certificate(folder.path(), &["new.example.com"]);
@@ -347,7 +347,7 @@ fn a_call_out_over_tls_goes_to_a_peer_that_proves_its_name_and_to_no_other() {
     assert_eq!(failed.parameter("SipResponseCode"), Some("503"));
     let metric = "transport_tls_handshakes_failed_total{reason=\"tls_wrong_name\"}";
     assert!(gateway.metrics().value(metric) >= 1);
-    assert!(gateway.log().contains("TLS towards a peer failed"), "{}", gateway.log());
+    gateway.wait_for_log("TLS towards a peer failed");
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn a_callee_whose_tls_cannot_be_used_is_named_to_the_account_with_the_reason() {
         assert_eq!(gateway.told_of_call(to, words), code, "{to}");
         let metric = format!("transport_tls_handshakes_failed_total{{reason=\"{rule}\"}}");
         assert_eq!(gateway.metrics().value(&metric), 1, "{rule}");
-        assert!(gateway.log().contains(rule), "{rule} is not in the log");
+        gateway.wait_for_log(rule);
     };
     let uri = |host: &str, port: u16| format!("sip:bob@{host}:{port};transport=tls");
     let callee = Callee::start(&other_certificate, &other_key);
