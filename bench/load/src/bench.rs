@@ -10,7 +10,9 @@ use crate::endpoint::Trouble;
 use crate::machine::Machine;
 use crate::media::Site;
 use crate::report::Section;
-use crate::{BenchArguments, Part, calls, dsp, media, messages, registrar, rooms, transactions};
+use crate::{
+    BenchArguments, Part, calls, dsp, media, messages, registrar, rooms, streams, transactions,
+};
 
 /// Runs the bench. Fails only where a promise is broken (a byte changed, packets unaccounted for, a
 /// call that did not come up at the lowest rate) or the report cannot be written; no number fails it.
@@ -86,6 +88,12 @@ fn measure(
         let effort = rooms::Effort { rounds, burst: Duration::from_millis(burst) };
         let (sections, is_broken) = rooms::measure(effort);
         results.sections.extend(sections);
+        results.is_broken |= is_broken;
+    }
+    if wants(arguments, Part::Streams) {
+        eprintln!("load: media streams");
+        let (section, is_broken) = streams::measure(quick);
+        results.sections.push(section);
         results.is_broken |= is_broken;
     }
     if wants(arguments, Part::Frames) {

@@ -17,6 +17,7 @@ mod rooms;
 mod rounds;
 mod schedstat;
 mod scheduling;
+mod streams;
 mod transactions;
 
 use std::path::PathBuf;
@@ -73,6 +74,8 @@ pub(crate) enum Part {
     Dsp,
     /// Rooms: mixing, members on loopback, added delay.
     Rooms,
+    /// Media streams over TLS: CPU a call, delays, memory.
+    Streams,
     /// Relayed and transcoded packets on loopback.
     Media,
     /// The same on a veth pair between two network namespaces.

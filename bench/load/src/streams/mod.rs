@@ -1,0 +1,392 @@
+//! Calls with a two-way stream each: what the core and the thread of the streams take, and the delay. Shell.
+//!
+//! The media core and the thread of the streams share one CPU, as on a node with one core for media; parties and
+//! the application's server share the other. Every party says 50 packets a second, every packet goes to the server as
+//! a TLS message, every message comes back, and its audio goes to the party. On loopback a send runs the network stack
+//! of the receiver, too.
+
+mod server;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use ::io::{IoConfig, Media};
+use ::streams::{Attachment, OpenStream, StreamReport, StreamSettings, Streams, StreamsParts};
+use call::StreamEvent;
+use call::stream::{StreamOpening, StreamUrl};
+use plane::rtp;
+use shared::media::{TapLimits, TapTracks};
+use shared::{
+    AccountSid, BySink, CallSid, Codec, CoreId, Direction, FeedId, LatchMode, LegId, LegPlan,
+    MediaCommand, MediaPort, NegotiatedMedia, Sink, StreamSid, TapId,
+};
+
+use self::server::Server;
+use crate::endpoint::Trouble;
+use crate::report::Section;
+use crate::rounds::Rounds;
+use crate::schedstat::{self, Thread};
+use crate::scheduling::{self, Cpus};
+
+/// Measures streams; whether messages were lost.
+pub(crate) fn measure(is_quick: bool) -> (Section, bool) {
+    let columns = [
+        "calls",
+        "core, ns a call and 20 ms",
+        "streams thread",
+        "together",
+        "calls a core",
+        "mouth to socket p50 / p99, ms",
+        "socket to mouth",
+        "memory, KiB a call",
+    ];
+    let mut section = Section::new("Calls with a two-way stream over TLS", &columns);
+    let mut is_broken = false;
+    // Before a thread is pinned: that one sees its own CPU only.
+    let cpus = Cpus::choose();
+    let (counts, rounds) = if is_quick { (&[50, 200][..], 2) } else { (&[100, 500, 1_000][..], 5) };
+    for calls in counts {
+        let run = || run(*calls, rounds, cpus).map_err(|error| error.to_string());
+        let measured = std::thread::scope(|scope| scope.spawn(run).join());
+        match measured.unwrap_or_else(|_| Err("it panicked".to_owned())) {
+            Ok(cells) => section.row(cells),
+            Err(error) => {
+                is_broken = true;
+                section.note(format!("{calls} calls: {error}."));
+            }
+        }
+    }
+    section.note(format!(
+        "CPU time of the two threads, medians of {rounds} rounds of 2 s; \"calls a core\" is 20 ms by their sum. The \
+         way from the socket to the mouth is that from mouth to ear less the median of the first. Memory of the whole \
+         process, the server's end included. {}",
+        if cpus.are_apart() { "" } else { "ONE CPU for all." }
+    ));
+    (section, is_broken)
+}
+
+fn run(calls: u16, rounds: usize, cpus: Cpus) -> Result<[String; 8], Trouble> {
+    let memory = resident()?;
+    let mut bench = Bench::start(calls, cpus)?;
+    bench.talk_for(Duration::from_secs(1))?;
+    bench.server.is_echoing = true;
+    bench.talk_for(Duration::from_secs(1))?;
+    let grown = resident()?.saturating_sub(memory);
+    let (mut core, mut thread) = (Rounds::default(), Rounds::default());
+    bench.forget_times();
+    for _ in 0..rounds {
+        let before = (bench.core.cpu_ns()?, bench.thread.cpu_ns()?);
+        let frames = bench.talk_for(Duration::from_secs(2))?;
+        let a_call = f64::from(frames) * f64::from(calls);
+        core.push((bench.core.cpu_ns()? - before.0) as f64 / a_call);
+        thread.push((bench.thread.cpu_ns()? - before.1) as f64 / a_call);
+    }
+    let counts = bench.streams.meters().snapshot();
+    if counts.dropped > 0 || counts.failed > 0 {
+        return Err(format!(
+            "{} messages dropped, {} streams failed",
+            counts.dropped, counts.failed
+        )
+        .into());
+    }
+    let under_way = counts.sent.abs_diff(bench.server.received + 2 * u64::from(calls));
+    if under_way > 8 * u64::from(calls) {
+        return Err(format!("{under_way} messages are missing at the server").into());
+    }
+    let (core, thread) = (core.median().unwrap_or_default(), thread.median().unwrap_or_default());
+    let (to_socket, to_mouth) = bench.delays();
+    Ok([
+        calls.to_string(),
+        format!("{core:.0}"),
+        format!("{thread:.0}"),
+        format!("{:.0}", core + thread),
+        format!("{:.0}", 20e6 / (core + thread)),
+        to_socket,
+        to_mouth,
+        format!("{}", grown / 1_024 / u64::from(calls)),
+    ])
+}
+
+struct Bench {
+    calls: u16,
+    // Before the cores, whose rings it reads.
+    streams: Streams,
+    _media: Media,
+    core: Thread,
+    thread: Thread,
+    server: Server,
+    socket: UdpSocket,
+    ports: Vec<MediaPort>,
+    /// Packets of each party.
+    number: u32,
+    /// When party 0 said a sample, by the sample.
+    said: [Option<Instant>; SAMPLES],
+    heard_back: Vec<(u8, Instant)>,
+    to_socket: Vec<Duration>,
+    /// From mouth to ear.
+    to_ear: Vec<Duration>,
+}
+
+impl Bench {
+    fn start(calls: u16, cpus: Cpus) -> Result<Self, Trouble> {
+        let (mut server, tls) = Server::start()?;
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        socket.set_nonblocking(true)?;
+        socket2::SockRef::from(&socket).set_recv_buffer_size(4 << 20)?;
+        let legs = usize::from(calls);
+        let settings = StreamSettings { buffer_bytes: 64 << 20, streams_max: legs };
+        let mut streams = Streams::prepare(settings)?;
+        let mut media = start_core(legs, cpus.relay, &streams)?;
+        let core = media.cores.first_mut().ok_or("no media core")?;
+        let ports: Vec<MediaPort> = core.ports.iter().copied().take(legs).collect();
+        let (reports, reported) = mpsc::channel();
+        let parts = StreamsParts {
+            tls,
+            rings: core.take_frames(Sink::Stream).into_iter().collect(),
+            feeds: vec![core.take_feed()],
+            sleeper: Arc::clone(&media.sinks[Sink::Stream]),
+            on_report: Arc::new(move |report| drop(reports.send(report))),
+        };
+        // The thread takes over the CPU of who starts it.
+        let _ = scheduling::pin_self(cpus.relay);
+        streams.start(parts)?;
+        let _ = scheduling::pin_self(cpus.generator);
+        let thread_of = |name| schedstat::own_threads(name).map(|mut found| found.pop());
+        let core_thread = thread_of("media-0")?.ok_or("the core has no thread")?;
+        let thread = thread_of("streams")?.ok_or("the streams have no thread")?;
+        let party = socket.local_addr()?;
+        for slot in 0..calls {
+            let port = *ports.get(usize::from(slot)).ok_or("too few ports are free")?;
+            open(slot, &streams, &mut server, &reported)?;
+            attach(slot, port, party, &streams, &mut media)?;
+        }
+        Ok(Self {
+            calls,
+            streams,
+            _media: media,
+            core: core_thread,
+            thread,
+            server,
+            socket,
+            ports,
+            number: 0,
+            said: [None; SAMPLES],
+            heard_back: Vec::new(),
+            to_socket: Vec::new(),
+            to_ear: Vec::new(),
+        })
+    }
+
+    /// Says the packets of each 20 ms, spread over them, hears and echoes what comes; answers the packets of a party.
+    fn talk_for(&mut self, time: Duration) -> Result<u32, Trouble> {
+        let start = Instant::now();
+        let frames = (time.as_millis() / 20) as u32;
+        for frame in 0..frames {
+            for slot in 0..self.calls {
+                let due = Duration::from_millis(20) * frame
+                    + Duration::from_millis(20) * u32::from(slot) / u32::from(self.calls);
+                while start.elapsed() < due {
+                    if !self.hear()? && !self.server.turn()? {
+                        std::hint::spin_loop();
+                    }
+                }
+                self.say(slot)?;
+            }
+            self.number += 1;
+            self.note_times();
+        }
+        Ok(frames)
+    }
+
+    fn say(&mut self, slot: u16) -> io::Result<()> {
+        let sample = (self.number as usize % SAMPLES) as u8;
+        let mut packet = [sample; 172];
+        if let Some(head) = packet.first_chunk_mut() {
+            let timestamp = self.number.wrapping_mul(160);
+            rtp::write_header(head, false, 0, self.number as u16, timestamp, slot.into());
+        }
+        if slot == 0 {
+            self.said[usize::from(sample)] = Some(Instant::now());
+        }
+        let to = (Ipv4Addr::LOCALHOST, self.ports[usize::from(slot)].rtp);
+        match self.socket.send_to(&packet, to) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Hears a packet; `false` where there is none.
+    fn hear(&mut self) -> io::Result<bool> {
+        let mut bytes = [0; 2_048];
+        match self.socket.recv(&mut bytes) {
+            Ok(len) => {
+                let is_of_party_0 = len == 172 && bytes[8..12] == [0; 4];
+                if is_of_party_0 && usize::from(bytes[12]) < SAMPLES {
+                    self.heard_back.push((bytes[12], Instant::now()));
+                }
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Pairs what party 0 said with what the server and the party heard of it.
+    fn note_times(&mut self) {
+        for (sample, at) in self.server.heard.drain(..) {
+            if let Some(said) = self.said.get(usize::from(sample)).copied().flatten() {
+                self.to_socket.push(at.duration_since(said));
+            }
+        }
+        for (sample, at) in self.heard_back.drain(..) {
+            if let Some(said) = self.said.get(usize::from(sample)).copied().flatten() {
+                self.to_ear.push(at.duration_since(said));
+            }
+        }
+    }
+
+    fn forget_times(&mut self) {
+        self.to_socket.clear();
+        self.to_ear.clear();
+    }
+
+    /// From mouth to socket; from there to the mouth, which is the way to the ear less the median of the first.
+    fn delays(&mut self) -> (String, String) {
+        let text = |times: &mut Vec<Duration>, less: Duration| {
+            times.sort();
+            let at = |permille: usize| {
+                let time = times.get(times.len().saturating_sub(1) * permille / 1_000);
+                time.copied().unwrap_or_default().saturating_sub(less).as_secs_f64() * 1e3
+            };
+            format!("{:.1} / {:.1}", at(500), at(990))
+        };
+        let to_socket = text(&mut self.to_socket, Duration::ZERO);
+        let middle = self.to_socket.get(self.to_socket.len() / 2).copied().unwrap_or_default();
+        (to_socket, text(&mut self.to_ear, middle))
+    }
+}
+
+fn start_core(legs: usize, cpu: usize, streams: &Streams) -> Result<Media, Trouble> {
+    let config = IoConfig {
+        cpus: ::io::Cpus::List(vec![cpu]),
+        addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+        ports: FIRST_PORT..=FIRST_PORT + 2 * legs as u16 + SPARE_PORTS,
+        legs_max: legs,
+        taps_max: BySink::only(Sink::Stream, legs),
+        feeds_max: legs,
+        ..IoConfig::default()
+    };
+    let bell = streams.doorbell();
+    let wakes = BySink::from_fn(|sink| -> ::io::Wake {
+        let bell = bell.clone();
+        match sink {
+            Sink::Stream => Arc::new(move || bell.ring()),
+            Sink::Recorder => Arc::new(|| {}),
+        }
+    });
+    Ok(::io::start(&config, Arc::new(|| {}), &wakes)?)
+}
+
+/// Opens the stream of a call, up to the report that it is open.
+fn open(
+    slot: u16,
+    streams: &Streams,
+    server: &mut Server,
+    reported: &Receiver<StreamReport>,
+) -> Result<(), Trouble> {
+    let address = server.address()?;
+    let url = format!("wss://localhost:{}/", address.port());
+    let url = StreamUrl::read(&url, None, false).map_err(|(_, sentence)| sentence)?;
+    let opening = StreamOpening {
+        stream: StreamSid(slot.into()),
+        account: AccountSid(1),
+        call: CallSid(slot.into()),
+        tracks: TapTracks::Inbound,
+        is_two_way: true,
+        parameters: Vec::new(),
+    };
+    let socket = TcpStream::connect(address)?;
+    socket.set_nodelay(true)?;
+    let order = OpenStream {
+        opening,
+        url,
+        signature: "bench".to_owned(),
+        user_agent: "bench".to_owned(),
+        socket,
+        within: Duration::from_secs(10),
+    };
+    streams.open(Box::new(order)).map_err(|_| "the thread of the streams is behind")?;
+    server.accept()?;
+    match reported.recv_timeout(Duration::from_secs(10))?.event {
+        StreamEvent::Opened => Ok(()),
+        other => Err(format!("{other:?}").into()),
+    }
+}
+
+/// Starts the leg of a call with its feed and its tap.
+fn attach(
+    slot: u16,
+    port: MediaPort,
+    party: SocketAddr,
+    streams: &Streams,
+    media: &mut Media,
+) -> Result<(), Trouble> {
+    let leg = LegId { core: CoreId(0), slot, generation: 0 };
+    let (tap, feed) = (TapId(slot.into()), FeedId(slot.into()));
+    let (sink, tracks, limits) = (Sink::Stream, TapTracks::Inbound, TapLimits::default());
+    streams.attach(StreamSid(slot.into()), Attachment { tap, feed: Some((leg, feed)) });
+    let core = media.cores.first_mut().ok_or("no media core")?;
+    for command in [
+        MediaCommand::StartLeg { leg, plan: Box::new(plan(slot, port, party)) },
+        MediaCommand::StartFeed { leg, feed, codec: Codec::Pcmu },
+        MediaCommand::StartTap { leg, tap, sink, tracks, limits },
+    ] {
+        core.send(command).map_err(|_| "the core does not take its commands")?;
+    }
+    core.ring();
+    while core.poll_event().is_some() {}
+    Ok(())
+}
+
+fn plan(slot: u16, port: MediaPort, party: SocketAddr) -> LegPlan {
+    LegPlan {
+        port,
+        media: NegotiatedMedia {
+            remote_rtp: Some(party),
+            remote_rtcp: None,
+            rtcp_mux: true,
+            codec: Codec::Pcmu,
+            payload_type_send: 0,
+            payload_type_receive: 0,
+            event_payload_type_send: Some(101),
+            event_payload_type_receive: Some(101),
+            direction: Direction::SendRecv,
+            ptime_ms: 20,
+            srtp: None,
+        },
+        latch: LatchMode::Sdp,
+        signaling_peer: None,
+        ssrc: u32::from(slot),
+        first_sequence: 0,
+        first_timestamp: 0,
+        media_timeout_ms: 0,
+    }
+}
+
+/// Resident memory of this process, bytes.
+fn resident() -> Result<u64, Trouble> {
+    let text = std::fs::read_to_string("/proc/self/statm")?;
+    let pages: u64 = text.split(' ').nth(1).ok_or("statm holds no number")?.parse()?;
+    Ok(pages * 4_096)
+}
+
+/// Samples that party 0 says in turn: more than are under way.
+const SAMPLES: usize = 100;
+/// Below the ephemeral ports of an ordinary kernel.
+const FIRST_PORT: u16 = 10_000;
+/// Spare ports, because others may hold some.
+const SPARE_PORTS: u16 = 400;

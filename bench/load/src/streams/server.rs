@@ -1,0 +1,146 @@
+//! An application's server: echoes what it hears on every stream, from the thread of the bench. Shell.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::fd::OwnedFd;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use tungstenite::protocol::WebSocketConfig;
+use tungstenite::{Error, Message, WebSocket};
+
+use crate::endpoint::Trouble;
+
+type Socket = WebSocket<StreamOwned<ServerConnection, TcpStream>>;
+
+/// The server and its connections, in the order of the streams.
+pub(super) struct Server {
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    ready: OwnedFd,
+    sockets: Vec<(Socket, String)>,
+    /// Whether it says back what it hears. Not at first: what waited for it would be echoed at once and delay all
+    /// that follows.
+    pub is_echoing: bool,
+    /// Media messages that came.
+    pub received: u64,
+    /// The first sample of each media message of stream 0, and when it came.
+    pub heard: Vec<(u8, Instant)>,
+}
+
+impl Server {
+    /// Listens, and answers with a client's trust in it.
+    pub fn start() -> Result<(Self, Arc<ClientConfig>), Trouble> {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+        let certificate: CertificateDer<'static> = made.cert.der().clone();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key)?;
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate)?;
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let server = Self {
+            listener: TcpListener::bind("127.0.0.1:0")?,
+            tls: Arc::new(tls),
+            ready: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            sockets: Vec::new(),
+            is_echoing: false,
+            received: 0,
+            heard: Vec::new(),
+        };
+        Ok((server, Arc::new(client)))
+    }
+
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Takes the next connection, up to `start`.
+    pub fn accept(&mut self) -> Result<(), Trouble> {
+        let (tcp, _) = self.listener.accept()?;
+        tcp.set_nodelay(true)?;
+        tcp.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let session = ServerConnection::new(Arc::clone(&self.tls))?;
+        let config = WebSocketConfig::default().read_buffer_size(4_096).write_buffer_size(0);
+        let stream = StreamOwned::new(session, tcp);
+        let mut socket = tungstenite::accept_with_config(stream, Some(config))
+            .map_err(|error| error.to_string())?;
+        let mut sid = String::new();
+        while sid.is_empty() {
+            let text = socket.read()?.to_string();
+            if text.contains("\"start\"") {
+                sid =
+                    between(&text, "\"streamSid\":\"").ok_or("start has no streamSid")?.to_owned();
+            }
+        }
+        let tcp = socket.get_ref().get_ref();
+        tcp.set_nonblocking(true)?;
+        let index = EventData::new_u64(self.sockets.len() as u64);
+        epoll::add(&self.ready, tcp, index, EventFlags::IN)?;
+        self.sockets.push((socket, sid));
+        Ok(())
+    }
+
+    /// Echoes what has come; `false` where nothing had.
+    pub fn turn(&mut self) -> Result<bool, Trouble> {
+        let mut events = Vec::with_capacity(64);
+        epoll::wait(
+            &self.ready,
+            spare_capacity(&mut events),
+            Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 }),
+        )?;
+        for event in &events {
+            self.echo(event.data.u64() as usize)?;
+        }
+        Ok(!events.is_empty())
+    }
+
+    fn echo(&mut self, index: usize) -> Result<(), Trouble> {
+        let Some((socket, sid)) = self.sockets.get_mut(index) else { return Ok(()) };
+        loop {
+            match socket.read() {
+                Ok(Message::Text(text)) => {
+                    let Some(payload) = between(&text, "\"payload\":\"") else { continue };
+                    self.received += 1;
+                    if index == 0 {
+                        let first = STANDARD.decode(payload.get(..4).unwrap_or_default())?;
+                        self.heard.extend(first.first().map(|code| (*code, Instant::now())));
+                    }
+                    if !self.is_echoing {
+                        continue;
+                    }
+                    let reply = format!(
+                        r#"{{"event":"media","streamSid":"{sid}","media":{{"payload":"{payload}"}}}}"#
+                    );
+                    match socket.send(Message::text(reply)) {
+                        Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        sent => sent?,
+                    }
+                }
+                Ok(_) => {}
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// The text behind a mark, up to the next quotation mark.
+fn between<'a>(text: &'a str, mark: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(mark)?;
+    rest.split('"').next()
+}
