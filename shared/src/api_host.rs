@@ -71,7 +71,7 @@ mod tests {
             "api..twilio.com",
             "api.dublin..ie1.twilio.com",
             "api.dublin.ie1.us1.twilio.com",
-            "registry.npmjs.org",
+            "packages.example.org",
             "127.0.0.1",
         ] {
             assert_eq!(product(host), None, "{host}");

@@ -276,7 +276,7 @@ fn read_until(stream: &mut TcpStream, seen: &mut String, end: &str) {
 fn a_proxy_refuses_hosts_that_the_api_does_not_have_and_names_the_setting() {
     let world = start_proxy();
     for request in [
-        "CONNECT registry.npmjs.org:443 HTTP/1.1\r\nHost: registry.npmjs.org:443\r\n\r\n",
+        "CONNECT packages.example.org:443 HTTP/1.1\r\nHost: packages.example.org:443\r\n\r\n",
         "CONNECT api.twilio.com:22 HTTP/1.1\r\nHost: api.twilio.com:22\r\n\r\n",
         "CONNECT api.twilio.com.example:443 HTTP/1.1\r\nHost: x\r\n\r\n",
         "GET http://example.com/2010-04-01/Accounts HTTP/1.1\r\nHost: api.twilio.com\r\n\r\n",

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! The world carries: frames of taps go into a session, what a session plays goes to the core, and each message goes to
-//! the application at once. What the application sends comes back later, by its [`Manner`]. Every message of ours is
-//! checked against streams.md 4 as it leaves.
+//! the application at once. What the application sends comes back later, by its [`Manner`]. Every message that the
+//! gateway sends is checked against streams.md 4 as it leaves.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -220,7 +220,7 @@ impl Application {
         }
     }
 
-    /// Checks a message of ours, and answers by its manner.
+    /// Checks a message of the gateway, and answers by its manner.
     fn got(&mut self, message: &Value, acts: &mut Vec<(Duration, Act)>) {
         self.check(message);
         let ms = Duration::from_millis;

@@ -152,10 +152,10 @@ fn a_client_that_is_sent_here_by_its_name_service_needs_no_proxy_and_other_hosts
         let answer = direct(host);
         assert!(answer.status.success() && text(&answer.stdout).contains(ACCOUNT), "{answer:?}");
     }
-    for host in ["registry.npmjs.org", "api.nowhere.twilio.com"] {
+    for host in ["packages.example.org", "api.nowhere.twilio.com"] {
         assert!(!direct(host).status.success(), "{host} has no certificate");
     }
-    let refused = proxied.curl(&["https://registry.npmjs.org/twilio"]);
+    let refused = proxied.curl(&["https://packages.example.org/twilio"]);
     assert!(!refused.status.success());
     let said = text(&refused.stdout);
     assert!(said.starts_with("HTTP/1.1 403 Only hosts of the API (http.proxy)"), "{said}");

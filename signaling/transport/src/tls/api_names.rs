@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn names_outside_the_api_get_none_and_leave_nothing() {
         let (names, _folder) = names();
-        for host in ["registry.npmjs.org", "twilio.com.evil.example", "api.evil.twilio.com"] {
+        for host in ["packages.example.org", "twilio.com.evil.example", "api.evil.twilio.com"] {
             assert_eq!(leaf(&names, Some(host), NOW), None, "{host}");
         }
         assert!(names.issued.lock().is_empty());
