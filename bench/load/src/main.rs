@@ -6,6 +6,7 @@ mod calls;
 mod chart;
 mod dsp;
 mod endpoint;
+mod leg;
 mod machine;
 mod machine_time;
 mod media;

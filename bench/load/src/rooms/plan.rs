@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 
 use shared::{
-    Codec, CoreId, Direction, Joined, LatchMode, LegId, LegPlan, MediaCommand, MediaPort, Member,
-    NegotiatedMedia, Playout, RoomCommand, RoomId, Voice,
+    CoreId, Direction, Joined, LegId, LegPlan, MediaCommand, MediaPort, Member, Playout,
+    RoomCommand, RoomId, Voice,
 };
+
+use crate::leg::plan as leg_plan;
 
 /// Rooms on one core, all of one size.
 #[derive(Clone, Copy, Debug)]
@@ -47,28 +49,11 @@ impl Plan {
     }
 
     fn leg_plan(self, slot: u16, port: MediaPort, party: SocketAddr) -> LegPlan {
-        LegPlan {
-            port,
-            media: NegotiatedMedia {
-                remote_rtp: Some(party),
-                remote_rtcp: None,
-                rtcp_mux: true,
-                codec: Codec::Pcmu,
-                payload_type_send: 0,
-                payload_type_receive: 0,
-                event_payload_type_send: Some(101),
-                event_payload_type_receive: Some(101),
-                direction: if self.hears { Direction::SendRecv } else { Direction::RecvOnly },
-                ptime_ms: 20,
-                srtp: None,
-            },
-            latch: LatchMode::Sdp,
-            signaling_peer: None,
-            ssrc: u32::from(slot),
-            first_sequence: 0,
-            first_timestamp: 0,
-            media_timeout_ms: 0,
+        let mut plan = leg_plan(slot, port, party);
+        if !self.hears {
+            plan.media.direction = Direction::RecvOnly;
         }
+        plan
     }
 }
 

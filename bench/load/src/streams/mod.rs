@@ -20,12 +20,13 @@ use call::stream::{StreamOpening, StreamUrl};
 use plane::rtp;
 use shared::media::{TapLimits, TapTracks};
 use shared::{
-    AccountSid, BySink, CallSid, Codec, CoreId, Direction, FeedId, LatchMode, LegId, LegPlan,
-    MediaCommand, MediaPort, NegotiatedMedia, Sink, StreamSid, TapId,
+    AccountSid, BySink, CallSid, Codec, CoreId, FeedId, LegId, MediaCommand, MediaPort, Sink,
+    StreamSid, TapId,
 };
 
 use self::server::Server;
 use crate::endpoint::Trouble;
+use crate::leg::plan;
 use crate::report::Section;
 use crate::rounds::Rounds;
 use crate::schedstat::{self, Thread};
@@ -350,31 +351,6 @@ fn attach(
     core.ring();
     while core.poll_event().is_some() {}
     Ok(())
-}
-
-fn plan(slot: u16, port: MediaPort, party: SocketAddr) -> LegPlan {
-    LegPlan {
-        port,
-        media: NegotiatedMedia {
-            remote_rtp: Some(party),
-            remote_rtcp: None,
-            rtcp_mux: true,
-            codec: Codec::Pcmu,
-            payload_type_send: 0,
-            payload_type_receive: 0,
-            event_payload_type_send: Some(101),
-            event_payload_type_receive: Some(101),
-            direction: Direction::SendRecv,
-            ptime_ms: 20,
-            srtp: None,
-        },
-        latch: LatchMode::Sdp,
-        signaling_peer: None,
-        ssrc: u32::from(slot),
-        first_sequence: 0,
-        first_timestamp: 0,
-        media_timeout_ms: 0,
-    }
 }
 
 /// Resident memory of this process, bytes.
