@@ -269,7 +269,7 @@ pub struct RecordingPlan {
 /// A stream to open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamPlan {
-    /// The facts that the application is told.
+    /// What the `start` message carries.
     pub opening: StreamOpening,
     /// Its name in the call; `None`: its SID is its name.
     pub name: Option<String>,

@@ -10,7 +10,7 @@ use shared::{CallSid, Code, CoreId, FeedId, LegId, StreamSid, TapId};
 /// A stream whose server is connected.
 #[derive(Debug)]
 pub struct OpenStream {
-    /// The facts that the application is told.
+    /// What the `start` message carries.
     pub opening: StreamOpening,
     /// The server.
     pub url: StreamUrl,

@@ -1,4 +1,4 @@
-//! Rooms: what mixing costs a core, what a room with its sockets costs, and how late a member is heard. Shell.
+//! Rooms: what mixing costs a core, what a room with its sockets costs, and the delay of a member's audio. Shell.
 //!
 //! Three measurements that do not explain each other. [`samples`] drives a `Plane` without sockets: the cost of
 //! the samples and of making packets. [`sockets`] is a core with sockets and members on loopback: the part of a CPU that

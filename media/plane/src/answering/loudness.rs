@@ -22,7 +22,7 @@ pub(super) struct Loudness {
     windows: [Window; WINDOWS],
     /// Frames of that one.
     frames: u8,
-    /// All that was heard.
+    /// Over every frame so far.
     whole: Window,
 }
 

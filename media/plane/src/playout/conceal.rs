@@ -19,7 +19,7 @@ use crate::{g711, simd};
 /// The state of one loss.
 #[derive(Clone, Debug)]
 pub(crate) struct Concealer {
-    /// What was heard before, as far back as it is repeated.
+    /// The latest audio, as far back as a repetition may reach.
     past: [i16; PAST_SAMPLES],
     period: usize,
     /// Periods that are repeated, and the place in them of the next sample.

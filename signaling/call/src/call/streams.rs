@@ -310,7 +310,7 @@ impl Call {
     }
 }
 
-/// Whom an event of a stream is told, and by which name.
+/// Where an event of a stream is reported, and under which name.
 #[derive(Clone, Copy)]
 struct Told<'a> {
     name: Option<&'a str>,

@@ -26,7 +26,7 @@ impl Call {
                 self.activity = Activity::Streaming(Streaming { stream, action });
                 self.open_stream(stream, settings, true);
             }
-            // It was told why. The document goes on as after a stream that failed to open.
+            // The application already has the reason. The document goes on as after a stream that failed to open.
             None => self.after_stream(now, action),
         }
     }
