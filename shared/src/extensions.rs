@@ -19,6 +19,8 @@ pub struct Extensions {
     /// An INVITE with `Replaces` takes the place of a dialog (RFC 3891). Not a switch: the gateway always
     /// serves it, the built-in phone never.
     pub replaces: bool,
+    /// Recording sessions (RFC 7866). Not a switch: only a session in which we are the recording client has it.
+    pub siprec: bool,
 }
 
 impl Extensions {
@@ -30,6 +32,7 @@ impl Extensions {
         info: false,
         late_offer: false,
         replaces: false,
+        siprec: false,
     };
 
     /// The extensions of every call of the gateway, whatever is switched off.
@@ -43,6 +46,7 @@ impl Extensions {
         info: true,
         late_offer: true,
         replaces: true,
+        siprec: false,
     };
 
     fn switch_on(&mut self, name: &str) -> Option<()> {

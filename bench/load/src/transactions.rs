@@ -191,6 +191,7 @@ fn local_media(address: SocketAddr) -> LocalMedia {
         codecs: smallvec![Codec::Pcmu, Codec::Pcma],
         security: MediaSecurity::Clear,
         targets: MediaTargets::default(),
+        second: None,
     }
 }
 
@@ -217,6 +218,7 @@ fn invite() -> Invite {
         extensions: shared::Extensions::NONE,
         credentials: None,
         route: Vec::new(),
+        metadata: None,
     }
 }
 

@@ -142,6 +142,7 @@ impl Play {
             credentials: None,
             route: Vec::new(),
             attempts: Attempts::default(),
+            metadata: None,
         };
         self.parties[0].is_live = true;
         self.command(0, Command::Invite { session: SESSION, invite: Box::new(invite) });
@@ -500,6 +501,7 @@ fn media(port: u16, direction: Direction) -> LocalMedia {
         codecs,
         security: MediaSecurity::Clear,
         targets: MediaTargets::default(),
+        second: None,
     }
 }
 

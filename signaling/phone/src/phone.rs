@@ -264,6 +264,7 @@ impl Phone {
             extensions: shared::Extensions::NONE,
             credentials,
             route: Vec::new(),
+            metadata: None,
         };
         self.call = Some(Current { session, rings_here: false, leg: None, held: false });
         self.commands.push_back(sip::Command::Invite { session, invite: Box::new(invite) });
@@ -356,6 +357,7 @@ impl Phone {
             codecs: self.config.codecs.iter().copied().collect(),
             security: self.security(),
             targets: MediaTargets::default(),
+            second: None,
         }
     }
 

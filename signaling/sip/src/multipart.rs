@@ -1,5 +1,5 @@
-//! Finds the session description in a body, which may be multipart (RFC 2046 §5.1, RFC 5621).
-//! Sans-IO.
+//! Finds the session description in a body, which may be multipart (RFC 2046 §5.1, RFC 5621), and writes
+//! the body of a recording session (RFC 7866 §5.2). Sans-IO.
 
 use shared::limits::{SIP_MULTIPART_DEPTH_MAX, SIP_MULTIPART_PARTS_MAX};
 
@@ -89,6 +89,21 @@ pub fn parts<'a>(media_type: &MediaType, body: &'a [u8]) -> Result<Vec<Part<'a>>
     }
 }
 
+/// The type and the body of the INVITE of a recording session: the description, and the metadata in a part that the
+/// server handles as such (RFC 7866 §9.1).
+///
+/// `boundary` must stand in neither part.
+pub(crate) fn recording_session(boundary: &str, sdp: &[u8], metadata: &[u8]) -> (String, Vec<u8>) {
+    let head = format!("--{boundary}\r\nContent-Type: {SDP}\r\n\r\n");
+    let between = format!(
+        "\r\n--{boundary}\r\nContent-Type: {RECORDING_METADATA}\r\n\
+         Content-Disposition: recording-session\r\n\r\n"
+    );
+    let end = format!("\r\n--{boundary}--\r\n");
+    let body = [head.as_bytes(), sdp, between.as_bytes(), metadata, end.as_bytes()].concat();
+    (format!("multipart/mixed;boundary=\"{boundary}\""), body)
+}
+
 struct Delimiter<'a> {
     /// The bytes before the line break that belongs to the delimiter.
     before: &'a [u8],
@@ -146,6 +161,7 @@ fn refuse_encodings(headers: &Headers) -> Result<(), SdpRefusal> {
 }
 
 const SDP: &str = "application/sdp";
+const RECORDING_METADATA: &str = "application/rs-metadata+xml";
 /// RFC 2046 §5.1.1.
 const BOUNDARY_BYTES_MAX: usize = 70;
 const BROKEN: SdpRefusal = SdpRefusal::syntax("sip_multipart", "the multipart body cannot be read");
@@ -185,6 +201,19 @@ mod tests {
         assert_eq!(rule(MIXED, body), Ok(Some("v=0\r\ns=-\r\n".to_owned())));
         assert_eq!(rule("application/sdp", "v=0"), Ok(Some("v=0".to_owned())));
         assert_eq!(rule("text/plain", ""), Ok(None));
+    }
+
+    #[test]
+    fn the_body_of_a_recording_session_has_both_parts() {
+        let (media_type, body) = recording_session("b1", b"v=0\r\n", b"<recording/>");
+        let headers = headers(&media_type);
+        assert_eq!(session_description(&headers, &body), Ok(Some(&b"v=0\r\n"[..])));
+        let media_type = headers.content_type().expect("a media type");
+        let parts = parts(&media_type, &body).expect("parts");
+        let [_, metadata] = parts.as_slice() else { panic!("two parts: {parts:?}") };
+        assert_eq!(metadata.body, b"<recording/>");
+        let disposition = metadata.headers.get("Content-Disposition").expect("a disposition");
+        assert_eq!(disposition.to_lossy(), "recording-session");
     }
 
     #[test]

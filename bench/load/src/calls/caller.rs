@@ -278,6 +278,7 @@ fn invite(plan: &Plan, endpoint: &Endpoint) -> Result<Invite, Trouble> {
             codecs: smallvec![Codec::Pcmu, Codec::Pcma],
             security: MediaSecurity::Clear,
             targets: MediaTargets::default(),
+            second: None,
         },
         attempts: sip::user_agent::Attempts::default(),
         late_offer: false,
@@ -285,5 +286,6 @@ fn invite(plan: &Plan, endpoint: &Endpoint) -> Result<Invite, Trouble> {
         extensions: shared::Extensions::NONE,
         credentials: (plan.login == Login::Digest).then(|| Credentials::new(USER, PASSWORD)),
         route: Vec::new(),
+        metadata: None,
     })
 }

@@ -169,6 +169,7 @@ impl Parties {
             credentials: Some(Credentials::new(USER, PASSWORD)),
             route: Vec::new(),
             attempts: sip::user_agent::Attempts::default(),
+            metadata: None,
         };
         let invite = Box::new(invite);
         self.endpoint.command(Command::Invite { session, invite }, &mut self.events);
@@ -267,6 +268,7 @@ fn media(setup: &Setup, end: End, call: u32) -> LocalMedia {
             (End::Caller, true) => MediaSecurity::Required(party_key(call as usize).master),
             (End::Caller, false) | (End::Callee, _) => MediaSecurity::Clear,
         },
+        second: None,
     }
 }
 

@@ -249,6 +249,7 @@ impl Party {
             route: Vec::new(),
             attempts: Attempts::default(),
             extensions: self.extensions,
+            metadata: None,
         };
         (session, Command::Invite { session, invite: Box::new(invite) })
     }
@@ -569,6 +570,7 @@ fn local(own: SocketAddr, port: u16, direction: Direction) -> LocalMedia {
         codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
         security: MediaSecurity::Clear,
         targets: MediaTargets::default(),
+        second: None,
     }
 }
 

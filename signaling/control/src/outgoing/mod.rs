@@ -213,6 +213,7 @@ impl Control {
             max_forwards,
             credentials,
             route: Vec::new(),
+            metadata: None,
         };
         self.command(Command::Invite { session, invite: Box::new(invite) });
         self.send_now(now, sid);

@@ -50,6 +50,16 @@ pub(super) fn from_offer<'a>(
     Err(refusal)
 }
 
+/// The stream of an offer at the place that ours has had.
+pub(super) fn in_place<'a>(
+    offer: &'a SessionDescription,
+    index: usize,
+    local: &LocalMedia,
+) -> Result<Chosen<'a>, SdpRefusal> {
+    let media = offer.media.get(index).ok_or(NO_AUDIO)?;
+    choose(offer, index, media, local, |media| media.cryptos().next())
+}
+
 /// The stream of an answer at our place in the offer.
 pub(super) fn from_answer<'a>(
     answer: &'a SessionDescription,

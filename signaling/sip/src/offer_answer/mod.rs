@@ -1,5 +1,5 @@
-//! Offer and answer for our one audio stream (RFC 3264). Sans-IO: descriptions in, descriptions and
-//! [`NegotiatedMedia`] out. `choose` reads the peer's description, `target` checks its address,
+//! Offer and answer for our audio stream, or for the two of a recording session (RFC 3264, RFC 7866). Sans-IO:
+//! descriptions in, descriptions and [`NegotiatedMedia`] out. `choose` reads the peer's description, `target` checks its address,
 //! `write` writes ours. [`MediaSession`] keeps what RFC 3264 §8 demands over all exchanges of a
 //! dialog. At most one of our offers is open; a failed exchange changes nothing.
 
@@ -35,6 +35,27 @@ pub struct LocalMedia {
     pub security: MediaSecurity,
     /// The addresses that the peer may name for its media.
     pub targets: MediaTargets,
+    /// The second stream of a recording session. Neither stream of one has telephone events: what the parties
+    /// key in is not recorded.
+    pub second: Option<SecondStream>,
+}
+
+/// The second stream of a recording session (RFC 7866 §6.1): it has the address, the direction and the codecs of the
+/// first. The labels of the streams are 1 and 2 (RFC 4574).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecondStream {
+    /// Its RTP port.
+    pub port: u16,
+    /// Its protection, with a key of its own.
+    pub security: MediaSecurity,
+}
+
+impl LocalMedia {
+    /// Our side of the second stream, as if it were the only one.
+    fn of_second(&self) -> Option<Self> {
+        let SecondStream { port, security } = self.second?;
+        Some(Self { port, security, ..self.clone() })
+    }
 }
 
 /// How our stream is protected (RFC 4568). The key is ours, for what we send, and stays the same
@@ -69,8 +90,8 @@ pub struct MediaSession {
     version: u64,
     /// The description sent last, without its version.
     sent: Option<Arc<[u8]>>,
-    /// Our `a=crypto` line in it.
-    crypto: Option<Crypto>,
+    /// The `a=crypto` lines of our streams in it.
+    cryptos: Cryptos,
     /// Our description in the last completed exchange.
     agreed: Option<Said>,
     /// One for each media description so far, since none is ever removed; one of them is our
@@ -89,7 +110,12 @@ pub struct MediaSession {
     is_repeated: bool,
     /// Result of the last completed exchange.
     negotiated: Option<NegotiatedMedia>,
+    /// Its result for the second stream.
+    negotiated_second: Option<NegotiatedMedia>,
 }
+
+/// The `a=crypto` line of each of our streams.
+type Cryptos = [Option<Crypto>; 2];
 
 /// One of our descriptions.
 #[derive(Clone)]
@@ -98,7 +124,7 @@ struct Said {
     body: Arc<[u8]>,
     /// The codecs that it lists, and its direction.
     local: LocalMedia,
-    crypto: Option<Crypto>,
+    cryptos: Cryptos,
 }
 
 impl MediaSession {
@@ -108,7 +134,7 @@ impl MediaSession {
             session_id,
             version: u64::from(session_id),
             sent: None,
-            crypto: None,
+            cryptos: [None; 2],
             agreed: None,
             slots: vec![Slot::Ours],
             event_payload_type: EVENT_PAYLOAD_TYPE,
@@ -117,12 +143,18 @@ impl MediaSession {
             offered: None,
             is_repeated: false,
             negotiated: None,
+            negotiated_second: None,
         }
     }
 
     /// Result of the last completed exchange. A failed offer does not change it.
     pub const fn negotiated(&self) -> Option<&NegotiatedMedia> {
         self.negotiated.as_ref()
+    }
+
+    /// Its result for the second stream; `None` where the session has one stream.
+    pub const fn negotiated_second(&self) -> Option<&NegotiatedMedia> {
+        self.negotiated_second.as_ref()
     }
 
     /// Whether our offer waits for its answer. An offer from the peer gets 491 meanwhile.
@@ -133,27 +165,36 @@ impl MediaSession {
     /// Makes an offer: the first, a changed one, or the same one with the same version as a
     /// refresh.
     pub fn offer(&mut self, local: &LocalMedia) -> Vec<u8> {
-        let crypto = self.offered_crypto(local);
-        let own = write::Own {
+        let second = local.of_second();
+        if second.is_some() && !self.slots.contains(&Slot::Second) {
+            self.slots.push(Slot::Second);
+        }
+        let crypto = self.offered_crypto(local, self.negotiated.as_ref());
+        let offered =
+            |local: &LocalMedia| self.offered_crypto(local, self.negotiated_second.as_ref());
+        let cryptos = [crypto, second.as_ref().and_then(offered)];
+        let body = write::offer(&self.slots, local, second.as_ref(), &self.own(), cryptos);
+        self.offered = Some(local.clone());
+        self.is_repeated = false;
+        self.describe(local.address, body.into(), cryptos)
+    }
+
+    const fn own(&self) -> write::Own {
+        write::Own {
             event_payload_type: self.event_payload_type,
             rtcp_mux: self.rtcp_mux,
             feedback: self.feedback,
-            crypto,
-        };
-        let body = write::offer(&self.slots, local, &own);
-        self.offered = Some(local.clone());
-        self.is_repeated = false;
-        self.describe(local.address, body.into(), crypto)
+        }
     }
 
     /// Repeats the agreed description unchanged: a refresh must neither change the codec nor take
     /// the peer off hold (RFC 4028 §7.4, RFC 3264 §8). `None` before the first completed exchange.
     pub fn repeat(&mut self) -> Option<Vec<u8>> {
-        let Said { body, local, crypto } = self.agreed.clone()?;
+        let Said { body, local, cryptos } = self.agreed.clone()?;
         let address = local.address;
         self.offered = Some(local);
         self.is_repeated = true;
-        Some(self.describe(address, body, crypto))
+        Some(self.describe(address, body, cryptos))
     }
 
     /// Withdraws our offer, which was refused; the agreed media stay (RFC 3261 §14.1).
@@ -186,28 +227,43 @@ impl MediaSession {
         if offer.media.len() < self.slots.len() && self.negotiated.is_some() {
             return Err(FEWER_MEDIA);
         }
-        let chosen = choose::from_offer(&offer, local)?;
+        let chosen = match &local.second {
+            None => choose::from_offer(&offer, local)?,
+            Some(_) => choose::in_place(&offer, self.place(&Slot::Ours), local)?,
+        };
         let media = negotiate_offer(&offer, &chosen, local);
+        let second = match local.of_second() {
+            None => None,
+            Some(local) => {
+                Some((choose::in_place(&offer, self.place(&Slot::Second), &local)?, local))
+            }
+        };
         self.slots = offer.media.iter().map(Slot::refused).collect();
         if let Some(slot) = self.slots.get_mut(chosen.index) {
             *slot = Slot::Ours;
+        }
+        if let Some((chosen, _)) = &second
+            && let Some(slot) = self.slots.get_mut(chosen.index)
+        {
+            *slot = Slot::Second;
         }
         // The peer's dynamic payload types cannot collide with our static ones.
         let events = media.event_payload_type_receive.filter(|number| *number >= DYNAMIC_FROM);
         self.event_payload_type = events.unwrap_or(EVENT_PAYLOAD_TYPE);
         self.rtcp_mux = media.rtcp_mux;
         self.feedback = chosen.has_feedback();
-        let crypto = media.srtp.zip(chosen.crypto);
-        let crypto = crypto.map(|(keys, theirs)| Crypto { tag: theirs.tag, key: keys.send });
-        let own = write::Own {
-            event_payload_type: self.event_payload_type,
-            rtcp_mux: self.rtcp_mux,
-            feedback: self.feedback,
-            crypto,
-        };
-        let body = write::answer(&self.slots, local, &media, &own, &offer.time);
+        let second = second.map(|(chosen, local)| {
+            let media = negotiate_offer(&offer, &chosen, &local);
+            (local, media, answered_crypto(&media, &chosen))
+        });
+        let crypto = answered_crypto(&media, &chosen);
+        let cryptos = [crypto, second.as_ref().and_then(|(.., crypto)| *crypto)];
+        let answered = second.as_ref().map(|(local, media, _)| (local, media));
+        let streams = write::Answered { first: (local, &media), second: answered, cryptos };
+        let body = write::answer(&self.slots, &streams, &self.own(), &offer.time);
         self.negotiated = Some(media);
-        let said = self.describe(local.address, body.into(), crypto);
+        self.negotiated_second = second.map(|(_, media, _)| media);
+        let said = self.describe(local.address, body.into(), cryptos);
         let codecs = [media.codec].into_iter().collect();
         self.agree(LocalMedia { direction: media.direction, codecs, ..local.clone() });
         Ok((said, media))
@@ -221,17 +277,35 @@ impl MediaSession {
     pub fn accept_answer(&mut self, answer: &[u8]) -> Result<NegotiatedMedia, SdpRefusal> {
         let local = self.offered.take().ok_or(NO_OFFER)?;
         let answer = sdp::parse(answer)?;
-        let index = self.slots.iter().position(Slot::is_ours).unwrap_or(0);
-        let chosen = choose::from_answer(&answer, index, &local, self.crypto.as_ref())?;
-        let media = self.negotiate_answer(&answer, &chosen, &local);
+        let before = (self.negotiated, self.negotiated_second);
+        let stream = |slot, local: &LocalMedia, crypto: Option<&Crypto>, before| {
+            let chosen = choose::from_answer(&answer, self.place(slot), local, crypto)?;
+            Ok(self.negotiate_answer(&answer, &chosen, local, before))
+        };
+        let [crypto, second_crypto] = &self.cryptos;
+        let media = stream(&Slot::Ours, &local, crypto.as_ref(), before.0)?;
+        let second = local.of_second();
+        let second =
+            second.map(|local| stream(&Slot::Second, &local, second_crypto.as_ref(), before.1));
+        let second = second.transpose()?;
         self.negotiated = Some(media);
+        self.negotiated_second = second;
         self.agree(local);
         Ok(media)
     }
 
-    /// The `a=crypto` line of our offer: a protected session stays protected.
-    fn offered_crypto(&self, local: &LocalMedia) -> Option<Crypto> {
-        let is_protected = self.negotiated.is_some_and(|media| media.srtp.is_some());
+    /// The place of one of our streams among the media descriptions.
+    fn place(&self, own: &Slot) -> usize {
+        self.slots.iter().position(|slot| slot == own).unwrap_or(0)
+    }
+
+    /// The `a=crypto` line of our offer of a stream: one that was protected stays protected.
+    fn offered_crypto(
+        &self,
+        local: &LocalMedia,
+        before: Option<&NegotiatedMedia>,
+    ) -> Option<Crypto> {
+        let is_protected = before.is_some_and(|media| media.srtp.is_some());
         let master = match local.security {
             MediaSecurity::Clear => None,
             MediaSecurity::AsOffered(master) => is_protected.then_some(master),
@@ -243,8 +317,8 @@ impl MediaSession {
 
     /// Completes the exchange: our last description is agreed.
     fn agree(&mut self, local: LocalMedia) {
-        let crypto = self.crypto;
-        self.agreed = self.sent.clone().map(|body| Said { body, local, crypto });
+        let cryptos = self.cryptos;
+        self.agreed = self.sent.clone().map(|body| Said { body, local, cryptos });
     }
 
     fn negotiate_answer(
@@ -252,11 +326,11 @@ impl MediaSession {
         answer: &SessionDescription,
         chosen: &Chosen<'_>,
         local: &LocalMedia,
+        before: Option<NegotiatedMedia>,
     ) -> NegotiatedMedia {
-        let events = chosen.event_payload_type;
+        let events = chosen.event_payload_type.filter(|_| local.second.is_none());
         // Our offer has our payload types, unless it repeats an answer, which has the peer's.
-        let before =
-            self.negotiated.filter(|media| self.is_repeated && media.codec == chosen.codec);
+        let before = before.filter(|media| self.is_repeated && media.codec == chosen.codec);
         let own_events = Some(self.event_payload_type);
         let own_events = before.map_or(own_events, |media| media.event_payload_type_receive);
         let own = chosen.codec.static_payload_type();
@@ -279,13 +353,13 @@ impl MediaSession {
 
     /// Puts `v=` and `o=` before a body; the version rises when the body is not the one sent last
     /// (RFC 3264 §8).
-    fn describe(&mut self, address: IpAddr, body: Arc<[u8]>, crypto: Option<Crypto>) -> Vec<u8> {
+    fn describe(&mut self, address: IpAddr, body: Arc<[u8]>, cryptos: Cryptos) -> Vec<u8> {
         if self.sent.as_ref().is_some_and(|sent| *sent != body) {
             self.version = self.version.saturating_add(1);
         }
         let mut out = write::head(self.session_id, self.version, address);
         out.extend_from_slice(&body);
-        (self.sent, self.crypto) = (Some(body), crypto);
+        (self.sent, self.cryptos) = (Some(body), cryptos);
         out
     }
 }
@@ -307,6 +381,7 @@ fn negotiate_offer(
     local: &LocalMedia,
 ) -> NegotiatedMedia {
     let rtcp_mux = chosen.media.has("rtcp-mux");
+    let events = chosen.event_payload_type.filter(|_| local.second.is_none());
     NegotiatedMedia {
         remote_rtp: chosen.remote_rtp,
         remote_rtcp: if rtcp_mux { chosen.remote_rtp } else { chosen.remote_rtcp },
@@ -314,12 +389,18 @@ fn negotiate_offer(
         codec: chosen.codec,
         payload_type_send: chosen.payload_type,
         payload_type_receive: chosen.payload_type,
-        event_payload_type_send: chosen.event_payload_type,
-        event_payload_type_receive: chosen.event_payload_type,
+        event_payload_type_send: events,
+        event_payload_type_receive: events,
         direction: choose::direction(offer, chosen, local.direction),
         ptime_ms: choose::ptime_ms(offer, chosen.media),
         srtp: srtp_keys(chosen, local),
     }
+}
+
+/// Our `a=crypto` line that answers the peer's.
+fn answered_crypto(media: &NegotiatedMedia, chosen: &Chosen<'_>) -> Option<Crypto> {
+    let (keys, theirs) = media.srtp.zip(chosen.crypto)?;
+    Some(Crypto { tag: theirs.tag, key: keys.send })
 }
 
 /// The peer's key of the chosen line, and ours with the same suite.
@@ -347,6 +428,8 @@ const FEWER_MEDIA: SdpRefusal = SdpRefusal::not_acceptable(
     "a new offer has fewer media descriptions than the session (RFC 3264 section 8)",
 );
 
+#[cfg(test)]
+mod recording_tests;
 #[cfg(test)]
 mod security_tests;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use shared::{Codec, NegotiatedMedia};
+use shared::{Codec, Direction, NegotiatedMedia};
 
 use super::LocalMedia;
 use crate::sdp::{Crypto, MediaDescription};
@@ -13,6 +13,8 @@ use crate::sdp::{Crypto, MediaDescription};
 pub(super) enum Slot {
     /// Our audio stream.
     Ours,
+    /// The second stream of a recording session.
+    Second,
     /// A stream of the peer that is refused: it keeps its place with port 0.
     Refused {
         /// `video`, `image`, …
@@ -33,10 +35,6 @@ impl Slot {
             format: media.formats.first().cloned().unwrap_or_else(|| "0".to_owned()),
         }
     }
-
-    pub(super) const fn is_ours(&self) -> bool {
-        matches!(self, Self::Ours)
-    }
 }
 
 /// `v=` and `o=`.
@@ -51,64 +49,91 @@ pub(super) struct Own {
     pub(super) rtcp_mux: bool,
     /// `RTP/AVPF` instead of `RTP/AVP`.
     pub(super) feedback: bool,
-    /// Our `a=crypto` line, where the stream is protected.
-    pub(super) crypto: Option<Crypto>,
 }
 
-/// An offer without `v=` and `o=`.
-pub(super) fn offer(slots: &[Slot], local: &LocalMedia, own: &Own) -> Vec<u8> {
-    let mut stream = Stream::new(local, own);
-    for &codec in &local.codecs {
-        stream.codec(codec.static_payload_type(), codec);
-    }
-    stream.events(own.event_payload_type);
-    stream.line(format_args!("ptime:20"));
-    stream.line(format_args!("maxptime:20"));
-    stream.line(format_args!("{}", local.direction.name()));
-    if own.rtcp_mux {
-        stream.line(format_args!("rtcp-mux"));
-    }
-    description(slots, &stream, ("0", "0"))
+/// An offer without `v=` and `o=`. Each of `cryptos` is the `a=crypto` line of a stream that is protected.
+pub(super) fn offer(
+    slots: &[Slot],
+    local: &LocalMedia,
+    second: Option<&LocalMedia>,
+    own: &Own,
+    cryptos: [Option<Crypto>; 2],
+) -> Vec<u8> {
+    let offered = |local: &LocalMedia, crypto, label| {
+        let mut stream = Stream::new(local, own, crypto);
+        for &codec in &local.codecs {
+            stream.codec(codec.static_payload_type(), codec);
+        }
+        if local.second.is_none() {
+            stream.events(own.event_payload_type);
+        }
+        stream.line(format_args!("ptime:20"));
+        stream.line(format_args!("maxptime:20"));
+        stream.end(local.direction, own.rtcp_mux, label);
+        stream
+    };
+    let [first_crypto, second_crypto] = cryptos;
+    let first = offered(local, first_crypto, 1);
+    let second = second.map(|local| offered(local, second_crypto, 2));
+    description(slots, &first, second.as_ref(), ("0", "0"))
+}
+
+/// The streams of an answer: our side and the result of each, and its `a=crypto` line.
+pub(super) struct Answered<'a> {
+    pub(super) first: (&'a LocalMedia, &'a NegotiatedMedia),
+    pub(super) second: Option<(&'a LocalMedia, &'a NegotiatedMedia)>,
+    pub(super) cryptos: [Option<Crypto>; 2],
 }
 
 /// An answer without `v=` and `o=`.
 pub(super) fn answer(
     slots: &[Slot],
-    local: &LocalMedia,
-    media: &NegotiatedMedia,
+    streams: &Answered<'_>,
     own: &Own,
     time: &(String, String),
 ) -> Vec<u8> {
-    let mut stream = Stream::new(local, own);
-    stream.codec(media.payload_type_receive, media.codec);
-    if let Some(payload_type) = media.event_payload_type_receive {
-        stream.events(payload_type);
-    }
-    stream.line(format_args!("ptime:20"));
-    stream.line(format_args!("{}", media.direction.name()));
-    if media.rtcp_mux {
-        stream.line(format_args!("rtcp-mux"));
-    }
-    description(slots, &stream, (&time.0, &time.1))
+    let answered = |(local, media): (&'_ LocalMedia, &NegotiatedMedia), crypto, label| {
+        let mut stream = Stream::new(local, own, crypto);
+        stream.codec(media.payload_type_receive, media.codec);
+        if let Some(payload_type) = media.event_payload_type_receive {
+            stream.events(payload_type);
+        }
+        stream.line(format_args!("ptime:20"));
+        stream.end(media.direction, media.rtcp_mux, label);
+        stream
+    };
+    let [first_crypto, second_crypto] = streams.cryptos;
+    let first = answered(streams.first, first_crypto, 1);
+    let second = streams.second.map(|second| answered(second, second_crypto, 2));
+    description(slots, &first, second.as_ref(), (&time.0, &time.1))
 }
 
-/// Builds our media description line by line.
-struct Stream<'a> {
-    local: &'a LocalMedia,
+/// Builds one of our media descriptions line by line.
+struct Stream {
+    address: IpAddr,
+    port: u16,
+    is_recording: bool,
     protocol: &'static str,
     formats: Vec<String>,
     lines: String,
 }
 
-impl<'a> Stream<'a> {
-    fn new(local: &'a LocalMedia, own: &Own) -> Self {
-        let protocol = match (own.crypto, own.feedback) {
+impl Stream {
+    fn new(local: &LocalMedia, own: &Own, crypto: Option<Crypto>) -> Self {
+        let protocol = match (crypto, own.feedback) {
             (Some(_), _) => "RTP/SAVP",
             (None, false) => "RTP/AVP",
             (None, true) => "RTP/AVPF",
         };
-        let mut stream = Self { local, protocol, formats: Vec::new(), lines: String::new() };
-        if let Some(crypto) = own.crypto {
+        let mut stream = Self {
+            address: local.address,
+            port: local.port,
+            is_recording: local.second.is_some(),
+            protocol,
+            formats: Vec::new(),
+            lines: String::new(),
+        };
+        if let Some(crypto) = crypto {
             stream.line(format_args!("crypto:{}", crypto.write()));
         }
         stream
@@ -126,29 +151,47 @@ impl<'a> Stream<'a> {
         self.line(format_args!("fmtp:{payload_type} 0-16"));
     }
 
+    /// The last lines: direction, RTCP, and the label by which a recording's metadata names the stream.
+    fn end(&mut self, direction: Direction, rtcp_mux: bool, label: u8) {
+        self.line(format_args!("{}", direction.name()));
+        if rtcp_mux {
+            self.line(format_args!("rtcp-mux"));
+        }
+        if self.is_recording {
+            self.line(format_args!("label:{label}"));
+        }
+    }
+
     fn line(&mut self, attribute: std::fmt::Arguments<'_>) {
         // Writing into a String cannot fail.
         let _ = write!(self.lines, "a={attribute}\r\n");
     }
 }
 
-fn description(slots: &[Slot], stream: &Stream<'_>, time: (&str, &str)) -> Vec<u8> {
-    let address = stream.local.address;
+fn description(
+    slots: &[Slot],
+    first: &Stream,
+    second: Option<&Stream>,
+    time: (&str, &str),
+) -> Vec<u8> {
+    let address = first.address;
     let family = family(address);
     let mut out = format!(
         "s=Sidetone media gateway\r\nc=IN {family} {address}\r\nt={} {}\r\n",
         time.0, time.1
     );
     for slot in slots {
-        match slot {
-            Slot::Ours => {
-                let (port, protocol) = (stream.local.port, stream.protocol);
-                let formats = stream.formats.join(" ");
-                let _ = write!(out, "m=audio {port} {protocol} {formats}\r\n{}", stream.lines);
-            }
+        let stream = match slot {
+            Slot::Ours => Some(first),
+            Slot::Second => second,
             Slot::Refused { kind, protocol, format } => {
                 let _ = write!(out, "m={kind} 0 {protocol} {format}\r\n");
+                None
             }
+        };
+        if let Some(Stream { port, protocol, formats, lines, .. }) = stream {
+            let formats = formats.join(" ");
+            let _ = write!(out, "m=audio {port} {protocol} {formats}\r\n{lines}");
         }
     }
     out.into_bytes()

@@ -20,10 +20,11 @@ const METHODS: [(Method, Switch); 3] = [
 ];
 
 /// Option tags, with their switches.
-const TAGS: [(&str, Switch); 3] = [
+const TAGS: [(&str, Switch); 4] = [
     ("replaces", |extensions| extensions.replaces),
     ("100rel", |extensions| extensions.prack),
     ("timer", |extensions| extensions.timer),
+    ("siprec", |extensions| extensions.siprec),
 ];
 
 /// The methods of a session, for `Allow`.

@@ -58,6 +58,11 @@ impl SessionMedia {
         }
     }
 
+    /// The second stream of a recording session, as last negotiated.
+    pub fn second_stream(&self) -> Option<NegotiatedMedia> {
+        self.session.negotiated_second().copied()
+    }
+
     pub fn has_offered(&self) -> bool {
         self.session.has_offered()
     }

@@ -44,7 +44,7 @@ mod uas;
 
 use std::net::SocketAddr;
 
-use shared::{Instant, Now, Random, Refusal, TlsFailure, Transport};
+use shared::{Instant, NegotiatedMedia, Now, Random, Refusal, TlsFailure, Transport};
 
 pub use command::{Command, Input};
 pub use config::UaConfig;
@@ -176,6 +176,11 @@ impl UserAgent {
     /// The Call-ID of a session; `None` when it is gone.
     pub fn call_id(&self, session: SessionId) -> Option<&CallId> {
         self.sessions.get(session)?.call_id()
+    }
+
+    /// The second stream of a recording session, as last negotiated.
+    pub fn second_stream(&self, session: SessionId) -> Option<NegotiatedMedia> {
+        self.sessions.get(session)?.second_stream()
     }
 
     /// The session whose dialog a `Replaces` names, in whichever order it has our tag.

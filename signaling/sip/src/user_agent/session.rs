@@ -236,6 +236,14 @@ impl Session {
         }
     }
 
+    /// The second stream of a recording session, as last negotiated.
+    pub fn second_stream(&self) -> Option<NegotiatedMedia> {
+        match &self.state {
+            State::Talking(talking) => talking.media.second_stream(),
+            State::Ringing(_) | State::Calling(_) | State::Ending(_) | State::Gone => None,
+        }
+    }
+
     /// Whether a request with our tag belongs to this session's dialog.
     pub fn owns(&self, request: &Request) -> bool {
         match &self.state {

@@ -23,6 +23,7 @@ use super::tokens::tag_text;
 use crate::flow::Destination;
 use crate::ids::SessionId;
 use crate::message::{Method, Request, Response};
+use crate::multipart;
 use crate::name_addr::{Contacts, DisplayName, NameAddr};
 use crate::sdp;
 use crate::text::Text;
@@ -106,6 +107,9 @@ impl Calling {
     fn request(&mut self, core: &mut Core, offer: Option<&[u8]>) -> Request {
         let local = self.destination.local;
         self.contact = core.contact(&self.invite.contact_user, local, self.destination.transport);
+        if self.invite.metadata.is_some() {
+            let _ = self.contact.parameters.set(RECORDING_CLIENT, None); // the name is a token
+        }
         let mut request = Request::new(
             Method::Invite,
             self.invite.request_uri.clone(),
@@ -121,8 +125,17 @@ impl Calling {
         let extensions = self.invite.extensions;
         core.add_headers(&mut request.headers, &super::extensions::headers(extensions));
         core.add_headers(&mut request.headers, &timer::invite_headers(extensions, self.min_se_s));
-        if let Some(offer) = offer {
-            let _ = request.set_body(sdp::MEDIA_TYPE, offer.to_vec()); // the type is a constant
+        match (offer, &self.invite.metadata) {
+            (Some(offer), Some(metadata)) => {
+                let _ = request.headers.push("Require", "siprec"); // both are constants
+                let boundary = self.from.tag().map(|tag| tag.to_lossy()).unwrap_or_default();
+                let (media_type, body) = multipart::recording_session(&boundary, offer, metadata);
+                let _ = request.set_body(&media_type, body); // the boundary is our tag
+            }
+            (Some(offer), None) => {
+                let _ = request.set_body(sdp::MEDIA_TYPE, offer.to_vec()); // the type is a constant
+            }
+            (None, _) => {}
         }
         request
     }
@@ -479,6 +492,8 @@ impl Calling {
     }
 }
 
+/// Feature tag of the recording client's Contact (RFC 7866 §6.1.1).
+const RECORDING_CLIENT: &str = "+sip.src";
 /// A larger request goes by TCP where its URI allows that (RFC 3261 §18.1.1).
 const DATAGRAM_BYTES: usize = 1_300;
 /// Bytes that `Core::start` adds: Via and User-Agent.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shared::{Direction, Extensions, Header, Transport};
+use sip::offer_answer::{LocalMedia, MediaSecurity, SecondStream};
 use sip::{Command, EndCause, Message, Method, Request, UaEvent};
 
 use crate::world::{A, B, Weather, Who, World, invite, media, udp};
@@ -344,4 +345,32 @@ fn required_extensions_are_refused_unless_switched_on() {
     world.admit(refused);
     let response = last_response(&world);
     assert_eq!(response.headers.get_str("Unsupported"), Some("100rel, gizmo"));
+}
+
+#[test]
+fn a_recording_session_has_metadata_and_its_server_may_require_siprec() {
+    let siprec = Extensions { siprec: true, ..Extensions::NONE };
+    let mut world = World::new(5);
+    let call = sip::Invite {
+        extensions: siprec,
+        metadata: Some(b"<recording/>".to_vec()),
+        media: LocalMedia {
+            second: Some(SecondStream { port: 20_002, security: MediaSecurity::Clear }),
+            ..media(20_000)
+        },
+        ..invite(UDP)
+    };
+    let mut incoming = world.call(call);
+    let invite = last_request(&world, &Method::Invite);
+    assert_eq!(invite.headers.require(), ["siprec"]);
+    assert!(invite.contact.first().expect("a contact").parameters.contains("+sip.src"));
+    assert!(String::from_utf8_lossy(&invite.body).contains("\r\n\r\n<recording/>\r\n--"));
+    assert!(incoming.choose_extensions(Extensions::NONE).is_err(), "the extension is required");
+    incoming.choose_extensions(siprec).expect("the server has it");
+    world.admit(incoming);
+    world.answer();
+    world.run(Duration::from_secs(5));
+    let told = world.told(Who::Alice);
+    let ended = |event: &UaEvent| matches!(event, UaEvent::Ended { .. });
+    assert!(told.iter().any(ended), "a server that answers with one stream loses the session");
 }

@@ -336,6 +336,7 @@ pub fn media(port: u16) -> LocalMedia {
         codecs: [shared::Codec::Pcmu, shared::Codec::Pcma].into_iter().collect(),
         security: MediaSecurity::Clear,
         targets: MediaTargets::default(),
+        second: None,
     }
 }
 
@@ -367,6 +368,7 @@ pub fn invite(transport: Transport) -> Invite {
         extensions: shared::Extensions::NONE,
         credentials: None,
         route: Vec::new(),
+        metadata: None,
     }
 }
 
