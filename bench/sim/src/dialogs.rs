@@ -125,6 +125,7 @@ impl Play {
             info: false,
             late_offer: true,
             replaces: false,
+            siprec: false,
         };
         let extensions = some(&mut self.rng);
         let invite = Invite {

@@ -137,6 +137,7 @@ impl Party {
             info: false,
             late_offer: false,
             replaces: false,
+            siprec: false,
         };
         let origin = Origin { node: 100 + u16::from(last), generation: 1 };
         Self {

@@ -105,6 +105,7 @@ impl Control {
                 max_forwards: self.hops_left(sid),
                 extensions: self.extensions_of_host(&target.host),
                 credentials: credentials.clone(),
+                metadata: None,
                 route: binding.route(),
             };
             let (session, invite) = (branch.session, Box::new(invite));
