@@ -338,6 +338,9 @@ impl Control {
         self.entry_mut(update.call, |entry| entry.is_asked = true);
         // The terms first: a new status callback must be known when the action ends the call.
         for input in [Some(terms), action].into_iter().flatten() {
+            if matches!(input, ApiUpdate::Redirect { .. } | ApiUpdate::Twiml(_)) {
+                self.expected_call_elsewhere(now, update.call);
+            }
             self.drive_call(now, update.call, |call| call.handle(now, CallInput::Api(input)));
         }
         debug_assert!(self.calls.contains_key(&update.call), "a call outlives the update of it");

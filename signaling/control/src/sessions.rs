@@ -45,6 +45,9 @@ impl Control {
                 if let Some(media) = media {
                     self.set_media(now, sid, media);
                 }
+                if early_media {
+                    self.ring_in_conference(now, sid);
+                }
                 self.tell(sid, CallInput::SipProgress { status, early_media });
             }
             UaEvent::Answered { session, media, headers, peer } => {

@@ -23,6 +23,9 @@ pub enum ConferenceInput {
     },
     /// The conference has begun: the wait document stops.
     Started,
+    /// Before the conference begins: whether the member hears a party that rings, in the place of the wait
+    /// document.
+    Rings(bool),
     /// REST changes what the member hears until the conference begins.
     Waits(Music),
     /// REST puts the member on hold: it hears this music, and the room does not hear it.

@@ -1,6 +1,11 @@
 //! The machine of one conference ([`super`]). Sans-IO.
+//!
+//! A call that REST places is *expected* until it enters or ends. Where its phone sends early media, it *rings*
+//! in the room: its leg is there and is heard, but it hears nothing, counts for no rule of beginning and end,
+//! and no callback reports it. Members that wait for the beginning hear a party that rings in the place of
+//! their music, because the agent who dialled wants to know how the call fares.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use shared::{AccountSid, CallSid, Code, ConferenceSid, Now};
 use store::{ConferenceEnd, ConferenceStatus};
@@ -87,6 +92,10 @@ pub struct Conference {
     members: BTreeMap<CallSid, Member>,
     /// Calls that REST placed for the conference and that have not entered.
     expected: BTreeMap<CallSid, Member>,
+    /// Those of the expected calls whose early media the room gets.
+    ringing: BTreeSet<CallSid>,
+    /// Members that wait hear a party that rings in the place of their music.
+    hears_ringing: bool,
     /// Numbers of events so far, sent or not.
     sequence: u32,
     effects: VecDeque<ConferenceEffect>,
@@ -106,6 +115,8 @@ impl Conference {
             ended: None,
             members: BTreeMap::new(),
             expected: BTreeMap::new(),
+            ringing: BTreeSet::new(),
+            hears_ringing: false,
             sequence: 0,
             effects: VecDeque::new(),
         }
@@ -194,11 +205,27 @@ impl Conference {
         self.expected.insert(call, Member::new(now, call, entry.member));
     }
 
+    /// The leg of an expected call is in the room, with early media. Returns `false` where it was so before, or
+    /// the call is not expected.
+    pub fn ring(&mut self, call: CallSid) -> bool {
+        let rings = self.expected.contains_key(&call) && self.ringing.insert(call);
+        if rings {
+            self.order_all();
+        }
+        rings
+    }
+
+    /// Whether the leg of an expected call is in the room.
+    pub fn rings(&self, call: CallSid) -> bool {
+        self.ringing.contains(&call)
+    }
+
     /// An expected call ended without entering.
     pub fn forget(&mut self, now: Now, call: CallSid, status: CallStatus) {
         let Some(member) = self.expected.remove(&call) else { return };
         let label = member.terms.label.clone();
         self.add_failed(now, call, &member, status);
+        self.stop_ringing(call);
         if self.members.is_empty() && self.expected.is_empty() {
             let ending = Some((call, label));
             self.close(
@@ -207,6 +234,14 @@ impl Conference {
                 ending,
                 "moderator_ended_conference",
             );
+        } else {
+            self.order_all();
+        }
+    }
+
+    fn stop_ringing(&mut self, call: CallSid) {
+        if self.ringing.remove(&call) {
+            self.effects.push_back(ConferenceEffect::Part { call });
         }
     }
 
@@ -229,6 +264,8 @@ impl Conference {
             Some(expected) => Member { updated_ms: now.unix_ms, ..expected },
             None => Member::new(now, call, entry.member),
         };
+        // Its leg stays in the room.
+        self.ringing.remove(&call);
         self.members.insert(call, member);
         let begins = self.status == ConferenceStatus::Init
             && self.members.len() >= 2
@@ -236,7 +273,7 @@ impl Conference {
         if is_first {
             self.effects.push_back(ConferenceEffect::Changed);
         }
-        let waits = self.status == ConferenceStatus::Init && !begins;
+        let waits = self.status == ConferenceStatus::Init && !begins && !self.hears_ringing;
         let conference = self.sid;
         self.tell(call, ConferenceInput::Entered { conference, waits });
         self.member_event(now, ConferenceEvent::Join, "participant-join", call, |_| {});
@@ -251,6 +288,7 @@ impl Conference {
 
     fn begin(&mut self, now: Now, newest: CallSid) {
         self.status = ConferenceStatus::InProgress;
+        self.hears_ringing = false;
         self.updated_ms = now.unix_ms;
         self.effects.push_back(ConferenceEffect::Changed);
         self.event(now, ConferenceEvent::Start, "conference-start", newest, |_| {});
@@ -328,6 +366,7 @@ impl Conference {
         for (call, member) in std::mem::take(&mut self.expected) {
             // It rings no more: that is what its own callback reports, too.
             self.add_failed(now, call, &member, CallStatus::Canceled);
+            self.stop_ringing(call);
             self.effects.push_back(ConferenceEffect::Drop { call });
         }
         self.status = ConferenceStatus::Completed;
@@ -418,18 +457,38 @@ impl Conference {
     /// Orders every role that differs from the last order.
     fn order_all(&mut self) {
         let has_begun = self.status == ConferenceStatus::InProgress;
-        let roles: Vec<(CallSid, Role)> = self
-            .members
-            .values()
-            .map(|member| (member, member.role(has_begun, |call| self.members.contains_key(&call))))
+        self.swap_music_for_ringing(has_begun);
+        let hears = has_begun || self.hears_ringing;
+        let is_there = |call: CallSid| self.members.contains_key(&call);
+        let members = self.members.values();
+        let members = members.map(|member| (member, member.role(has_begun, hears, is_there)));
+        let ringing = self.ringing.iter().filter_map(|call| self.expected.get(call));
+        let ringing = ringing.map(|member| (member, member.role(true, false, is_there)));
+        let roles: Vec<(CallSid, Role)> = members
+            .chain(ringing)
             .filter(|(member, role)| member.ordered != Some(*role))
             .map(|(member, role)| (member.call, role))
             .collect();
         for (call, role) in roles {
-            if let Some(member) = self.members.get_mut(&call) {
+            let member = self.members.get_mut(&call).or(self.expected.get_mut(&call));
+            if let Some(member) = member {
                 member.ordered = Some(role);
             }
             self.effects.push_back(ConferenceEffect::Order { call, role });
+        }
+    }
+
+    /// Before the beginning: members hear a party that rings, or their music.
+    fn swap_music_for_ringing(&mut self, has_begun: bool) {
+        let ringing = self.ringing.iter().filter_map(|call| self.expected.get(call));
+        let is_heard = !has_begun && ringing.into_iter().any(Member::speaks_to_all);
+        if is_heard == self.hears_ringing {
+            return;
+        }
+        self.hears_ringing = is_heard;
+        let members: Vec<CallSid> = self.members.keys().copied().collect();
+        for call in members {
+            self.tell(call, ConferenceInput::Rings(is_heard));
         }
     }
 
@@ -690,6 +749,53 @@ mod tests {
         assert_eq!(form.value("SequenceNumber"), Some("1"));
         assert_eq!(form.value("StatusCallbackEvent"), Some("conference-end"));
         assert_eq!(form.value("FriendlyName"), Some("ops"));
+    }
+
+    #[test]
+    fn a_party_that_rings_is_heard_in_the_place_of_the_music_and_begins_nothing() {
+        let mut room = room();
+        enter(&mut room, AGENT, |_| {});
+        room.expect(Now::default(), CALLER, entry());
+        assert!(room.ring(CALLER) && !room.ring(CALLER), "once");
+        assert_eq!(words(&mut room), ["told 1 Rings(true)", "1 nobody hears", "2 room deaf"]);
+        assert_eq!(room.status(), ConferenceStatus::Init);
+        room.forget(Now::default(), CALLER, CallStatus::Busy);
+        let leaves = "participant-leave 2 participant_add_failed";
+        assert_eq!(words(&mut room), [leaves, "part 2", "told 1 Rings(false)", "1 nobody deaf"]);
+
+        room.expect(Now::default(), CALLER, entry());
+        room.ring(CALLER);
+        words(&mut room);
+        let words = enter(&mut room, CALLER, |_| {});
+        assert_eq!(
+            words,
+            [
+                "told 2 Entered",
+                "participant-join 2",
+                "changed",
+                "conference-start 2",
+                "told 1 Started",
+                "1 room hears",
+                "2 room hears",
+                "beep"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_party_that_rings_muted_leaves_the_music_alone() {
+        let mut room = room();
+        enter(&mut room, AGENT, |_| {});
+        let mut muted = entry();
+        muted.member.muted = true;
+        room.expect(Now::default(), CALLER, muted);
+        room.ring(CALLER);
+        assert_eq!(words(&mut room), ["2 nobody deaf"]);
+        let change = MemberChange { muted: Some(false), ..MemberChange::default() };
+        room.change(Now::default(), CALLER, change);
+        assert_eq!(words(&mut room), ["told 1 Rings(true)", "1 nobody hears", "2 room deaf"]);
+        room.end(Now::default());
+        assert!(words(&mut room).contains(&"part 2".to_owned()));
     }
 
     fn entry() -> Entry {

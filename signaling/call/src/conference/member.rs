@@ -142,9 +142,20 @@ impl Member {
         Self { call, terms, held: false, created_ms, updated_ms, ordered: None }
     }
 
-    /// What it says and hears. `is_there` tells whether a call is in the conference.
-    pub(super) fn role(&self, has_begun: bool, is_there: impl Fn(CallSid) -> bool) -> Role {
-        let speaks = has_begun && !self.held && !self.terms.muted;
+    /// Whether all members hear it, once it may speak at all.
+    pub(super) fn speaks_to_all(&self) -> bool {
+        !self.held && !self.terms.muted && self.terms.coach.is_none()
+    }
+
+    /// What it says and hears, where it `may_speak` and `may_hear`. `is_there` tells whether a call is in the
+    /// conference.
+    pub(super) fn role(
+        &self,
+        may_speak: bool,
+        may_hear: bool,
+        is_there: impl Fn(CallSid) -> bool,
+    ) -> Role {
+        let speaks = may_speak && !self.held && !self.terms.muted;
         let voice = match self.terms.coach {
             _ if !speaks => Voice::Nobody,
             None => Voice::Room,
@@ -152,7 +163,7 @@ impl Member {
             // The coached member is gone. The room must not hear what was meant for that member.
             Some(_) => Voice::Nobody,
         };
-        Role { voice, hears: has_begun && !self.held, playout: self.terms.playout }
+        Role { voice, hears: may_hear && !self.held, playout: self.terms.playout }
     }
 }
 

@@ -66,12 +66,13 @@ impl Control {
             },
         };
         let entry = participant::entry(account, &name, &create);
+        let early_media = create.entry.early_media;
         let document = participant::document(&name, &create);
         let setup = match self.admit_created(now, create.call) {
             Ok(setup) => setup,
             Err(error) => return self.reply(token, Err(error)),
         };
-        if let Err(error) = self.expect_participant(now, setup.sid, live, entry) {
+        if let Err(error) = self.expect_participant(now, setup.sid, live, (entry, early_media)) {
             return self.reply(token, Err(error));
         }
         self.commit_created(now, token, call::CallSetup { document, ..setup });
@@ -82,7 +83,7 @@ impl Control {
         now: Now,
         call: CallSid,
         live: Option<ConferenceSid>,
-        entry: Entry,
+        (entry, early_media): (Entry, bool),
     ) -> Result<(), WriteError> {
         let admitted = match live.and_then(|sid| self.conferences.get(sid)) {
             Some(live) => live.machine.admits(call, &entry),
@@ -103,7 +104,7 @@ impl Control {
                 self.conferences.add(machine)
             }
         };
-        self.conferences.expect(sid, call);
+        self.conferences.expect(sid, call, early_media);
         if let Some(live) = self.conferences.get_mut(sid) {
             live.machine.expect(now, call, entry);
         }

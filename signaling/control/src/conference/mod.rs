@@ -53,13 +53,38 @@ impl Control {
             }
         };
         self.conferences.expect_no_more(sid);
+        let rang = self.conferences.get(conference).is_some_and(|live| live.machine.rings(sid));
         if let Some(cores) = self.conferences.add_member(conference, sid, leg.core) {
             self.span_room(conference, cores);
         }
         let Some(live) = self.conferences.get_mut(conference) else { return };
         let joined = Joined::Room(live.room);
         live.machine.enter(now, sid, entry);
+        // A party that rang is in the room: joined anew, it would lose the audio that waits to be mixed.
+        if !rang {
+            self.push(Effect::Media {
+                core: leg.core,
+                command: MediaCommand::Join { leg, joined },
+            });
+        }
+        self.settle_conference(now, conference);
+    }
+
+    /// An expected call has early media: its leg goes into the room, unless REST said `EarlyMedia=false`.
+    pub(crate) fn ring_in_conference(&mut self, now: Now, sid: CallSid) {
+        let Some(conference) = self.conferences.hears_early(sid) else { return };
+        let Some(leg) = self.leg_of(sid) else { return };
+        let Some(live) = self.conferences.get_mut(conference) else { return };
+        let joined = Joined::Room(live.room);
+        // A phone may repeat its 183.
+        if !live.machine.ring(sid) {
+            return;
+        }
+        if let Some(cores) = self.conferences.add_leg(conference, sid, leg.core) {
+            self.span_room(conference, cores);
+        }
         self.push(Effect::Media { core: leg.core, command: MediaCommand::Join { leg, joined } });
+        self.note(now, sid, Kind::Media, "the conference hears the early media");
         self.settle_conference(now, conference);
     }
 
@@ -74,6 +99,13 @@ impl Control {
         let Some(live) = self.conferences.get_mut(conference) else { return };
         live.machine.forget(now, sid, status);
         self.settle_conference(now, conference);
+    }
+
+    /// REST gave an expected call another document: it enters by that one, or not at all. Until then the
+    /// conference must not hear its party.
+    pub(crate) fn expected_call_elsewhere(&mut self, now: Now, sid: CallSid) {
+        let Some(status) = self.calls.get(&sid).map(|call| call.call.status()) else { return };
+        self.expected_call_over(now, sid, status);
     }
 
     /// A call leaves its conference, if it is in one.

@@ -49,8 +49,8 @@ pub(crate) struct Conferences {
     /// Those that are not completed.
     names: BTreeMap<(AccountSid, String), ConferenceSid>,
     members: BTreeMap<CallSid, ConferenceSid>,
-    /// Calls that REST placed for a conference and that have not entered.
-    expected: BTreeMap<CallSid, ConferenceSid>,
+    /// Calls that REST placed for a conference and that have not entered; `true`: with their early media.
+    expected: BTreeMap<CallSid, (ConferenceSid, bool)>,
     taps: BTreeMap<TapId, ConferenceSid>,
     /// Callbacks that wait for their answers.
     requests: BTreeMap<HttpId, ConferenceSid>,
@@ -85,17 +85,22 @@ impl Conferences {
 
     /// The conference that expects a call.
     pub fn expecting(&self, call: CallSid) -> Option<ConferenceSid> {
-        self.expected.get(&call).copied()
+        self.expected.get(&call).map(|(sid, _)| *sid)
+    }
+
+    /// The conference that gets the early media of an expected call.
+    pub fn hears_early(&self, call: CallSid) -> Option<ConferenceSid> {
+        self.expected.get(&call).filter(|(_, early_media)| *early_media).map(|(sid, _)| *sid)
     }
 
     /// REST has placed a call for a conference.
-    pub fn expect(&mut self, sid: ConferenceSid, call: CallSid) {
-        self.expected.insert(call, sid);
+    pub fn expect(&mut self, sid: ConferenceSid, call: CallSid, early_media: bool) {
+        self.expected.insert(call, (sid, early_media));
     }
 
     /// The call has entered, or never will.
     pub fn expect_no_more(&mut self, call: CallSid) -> Option<ConferenceSid> {
-        self.expected.remove(&call)
+        self.expected.remove(&call).map(|(sid, _)| sid)
     }
 
     /// A new conference, with a room that no core knows yet.
@@ -124,11 +129,17 @@ impl Conferences {
         call: CallSid,
         core: CoreId,
     ) -> Option<CoreSet> {
+        let former = self.members.insert(call, sid);
+        debug_assert!(former.is_none(), "a call is in one conference");
+        self.add_leg(sid, call, core)
+    }
+
+    /// The leg of a call is in the room from now on, as a member or while it rings. Returns the cores of the
+    /// room, if it spans one more.
+    pub fn add_leg(&mut self, sid: ConferenceSid, call: CallSid, core: CoreId) -> Option<CoreSet> {
         let live = self.all.get_mut(&sid)?;
         let is_new = !live.spans().contains(core);
         live.cores.insert(call, core);
-        let former = self.members.insert(call, sid);
-        debug_assert!(former.is_none(), "a call is in one conference");
         is_new.then(|| live.spans())
     }
 
@@ -257,9 +268,10 @@ impl Conferences {
         assert_eq!(members, self.members.len(), "members of conferences and their index");
         let waiting = self.all.values().map(|live| live.callbacks.len()).sum::<usize>();
         assert_eq!(waiting, self.waiting, "callbacks that wait and their count");
-        for (call, sid) in &self.expected {
+        for (call, (sid, _)) in &self.expected {
             let live = self.all.get(sid).expect("an expected call's conference is live");
             assert!(live.machine.expected().any(|member| member.call == *call), "{call}");
+            assert_eq!(live.machine.rings(*call), live.cores.contains_key(call), "{call} rings");
         }
         for ((account, name), sid) in &self.names {
             let machine = &self.all.get(sid).expect("a name leads to a conference").machine;

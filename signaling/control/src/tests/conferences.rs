@@ -159,6 +159,56 @@ fn a_participant_that_rest_places_is_expected_then_enters() {
 }
 
 #[test]
+fn the_room_hears_the_early_media_of_a_participant_unless_rest_says_no() {
+    let early = super::rig::sdp("RTP/AVP 0", "");
+    let mut rig = rig();
+    enter(&mut rig, OPS);
+    let create = ConferenceCommand::Create(Box::new(participant("ops")));
+    let Ok(Reply::Participant(placed)) = ask(&mut rig, create) else { panic!("a participant") };
+    rig.resolve();
+    rooms(&mut rig);
+    rig.respond(183, &early);
+    assert_eq!(rooms(&mut rig), ["join 1", "0 nobody hears", "1 room deaf"]);
+    let shown = list(&mut rig, ConferenceName::Name("ops".to_owned())).expect("it is live");
+    let status = |call| shown.iter().find(|shown| shown.call == call).map(|shown| shown.status);
+    assert_eq!(status(placed.call), Some(ParticipantStatus::Ringing));
+    rig.respond(200, &early);
+    assert_eq!(rooms(&mut rig), ["0 room hears", "1 room hears", "beep"], "it is there already");
+
+    let mut quiet = participant("ops");
+    quiet.entry.early_media = false;
+    quiet.entry.label = None;
+    ask(&mut rig, ConferenceCommand::Create(Box::new(quiet))).expect("a participant");
+    rig.resolve();
+    rig.respond(183, &early);
+    assert!(rooms(&mut rig).is_empty());
+}
+
+#[test]
+fn a_participant_that_rings_leaves_the_room_when_it_is_refused_or_sent_elsewhere() {
+    let early = super::rig::sdp("RTP/AVP 0", "");
+    let mut rig = rig();
+    enter(&mut rig, OPS);
+    for elsewhere in [false, true] {
+        let create = ConferenceCommand::Create(Box::new(participant("ops")));
+        let Ok(Reply::Participant(placed)) = ask(&mut rig, create) else { panic!("a participant") };
+        rig.resolve();
+        rig.respond(183, &early);
+        rooms(&mut rig);
+        if elsewhere {
+            redirect(&mut rig, placed.call);
+            assert_eq!(rooms(&mut rig), ["part 2", "0 nobody deaf"]);
+        } else {
+            rig.respond(486, "");
+            assert_eq!(rooms(&mut rig), ["0 nobody deaf"], "a leg that stops has left");
+            rig.confirm_stops();
+        }
+        let there = list(&mut rig, ConferenceName::Name("ops".to_owned())).expect("it is live");
+        assert_eq!(there.len(), 1);
+    }
+}
+
+#[test]
 fn a_participant_that_cannot_be_reached_takes_its_conference_along() {
     let mut rig = rig();
     let create = ConferenceCommand::Create(Box::new(participant("ops")));
@@ -252,6 +302,19 @@ fn hang_up(rig: &mut Rig, call: CallSid) {
     };
     super::calls::ask(rig, store::CallCommand::Update(Box::new(update))).expect("it is live");
     rig.confirm_stops();
+}
+
+/// REST gives a call another document.
+fn redirect(rig: &mut Rig, call: CallSid) {
+    let twiml = store::TwimlSource::Inline("<Response><Pause/></Response>".to_owned());
+    let update = store::UpdateCall {
+        account: ACCOUNT,
+        call,
+        action: Some(store::UpdateAction::Redirect { twiml, fallback: None }),
+        status_callback: store::Patch::Keep,
+        time_limit_s: None,
+    };
+    super::calls::ask(rig, store::CallCommand::Update(Box::new(update))).expect("it is live");
 }
 
 fn participant(name: &str) -> store::CreateParticipant {

@@ -157,11 +157,21 @@ impl Singer {
 
     /// A phone that answers one call and says this tone, and its URI.
     pub fn answering(hertz: u32) -> (String, Self) {
+        Self::called(hertz, &sipp::callee("", "0 101"))
+    }
+
+    /// As [`Singer::answering`]; it says its tone from the 183 on and answers after this time.
+    pub fn ringing(hertz: u32, milliseconds: u32) -> (String, Self) {
+        Self::called(hertz, &sipp::callee_with_early_media(milliseconds, "0 101"))
+    }
+
+    fn called(hertz: u32, scenario: &str) -> (String, Self) {
         let (party, port) = (Party::new(), sipp::free_port());
-        let call = Sipp::new(&sipp::callee("", "0 101"))
+        let call = Sipp::new(scenario)
             .key("media", &party.port().to_string())
             .with(&format!("-p {port} -m 1"))
             .spawn();
+        sipp::wait_until_bound(port);
         let codec = Codec::Pcmu;
         let codes = tones::second(hertz).into_iter().map(|sample| g711::encode(codec, sample));
         let voice = Talker::sounding(party, 0, codes.collect());

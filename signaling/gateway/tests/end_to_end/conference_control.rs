@@ -354,3 +354,38 @@ fn a_supervisor_that_rest_places_coaches_then_talks_to_all_and_is_removed() {
     }
     hall.gateway.settled();
 }
+
+#[test]
+fn an_agent_hears_the_early_media_of_the_party_that_rest_dials() {
+    let hall = hall();
+    let agent = Singer::call(&hall, "agent", ALICE);
+    agent.wait_to_hear_music();
+    let dial = |uri: &str, early_media: &str| {
+        let from = ("From", "desk");
+        let form = [("To", uri), from, ("EarlyMedia", early_media), ("Beep", "false")];
+        let placed = hall.gateway.create("Conferences/ops/Participants.json", &form).json();
+        ["conference_sid", "call_sid"].map(|name| placed[name].as_str().expect("a SID").to_owned())
+    };
+    let (uri, customer) = Singer::ringing(BOB, 8_000);
+    let [conference, sid] = dial(&uri, "true");
+    agent.wait_to_hear(&[BOB]);
+    let path = format!("Conferences/ops/Participants/{sid}.json");
+    let shown = hall.gateway.fetch(&path).json();
+    assert_eq!(shown["status"], "ringing", "{shown}");
+    assert_eq!(hall.events(), ["participant-join agent"], "a party that rings begins nothing");
+    customer.wait_to_hear(&[ALICE]);
+    agent.wait_to_hear(&[BOB]);
+    assert_eq!(hall.gateway.fetch(&path).json()["status"], "connected");
+
+    let (uri, silent) = Singer::ringing(CAROL, 3_000);
+    let before = agent.heard().len();
+    dial(&uri, "false");
+    silent.wait_to_hear(&[ALICE, BOB]);
+    let heard = tones::windows(&agent.heard()[before..], 8_000);
+    assert!(tones::count(&heard, &[BOB]) >= 20, "nothing of it before the answer: {heard:?}");
+    hall.gateway.create(&format!("Conferences/{conference}.json"), &[("Status", "completed")]);
+    for singer in [agent, customer, silent] {
+        singer.call.finish().expect_success();
+    }
+    hall.gateway.settled();
+}

@@ -263,6 +263,18 @@ pub fn hang_up_after(milliseconds: u32) -> String {
     )
 }
 
+/// A callee as [`callee`] whose audio begins with a 183, this time before it answers.
+pub fn callee_with_early_media(milliseconds: u32, formats: &str) -> String {
+    let scenario = callee("", formats);
+    let (ringing, ok) = (scenario.find("<send ").expect("a 180"), scenario.rfind("<send retrans"));
+    let ok = &scenario[ok.expect("a 200")..];
+    let early = ok.replace("SIP/2.0 200 OK", "SIP/2.0 183 Session Progress");
+    let early = &early[..early.find("<recv").expect("the ACK")];
+    let early = early.replace("retrans=\"500\"", "");
+    let before = &scenario[..ringing];
+    format!("{before}{early}<pause milliseconds=\"{milliseconds}\"/>\n{ok}")
+}
+
 /// A callee: 180, 200 with `answer` as SDP body, waits for ACK and BYE.
 pub fn callee(headers: &str, formats: &str) -> String {
     let echo = "[last_Via:]\n[last_From:]\n[last_To:];tag=[call_number]callee\n[last_Call-ID:]\n[last_CSeq:]\n";

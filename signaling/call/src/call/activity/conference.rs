@@ -158,6 +158,14 @@ impl Call {
                 conferring.waits = false;
                 conferring.stop(self, |purpose| *purpose == Purpose::Waiting)
             }
+            ConferenceInput::Rings(true) => {
+                conferring.waits = false;
+                conferring.stop(self, |purpose| *purpose == Purpose::Waiting);
+            }
+            ConferenceInput::Rings(false) => {
+                conferring.waits = true;
+                conferring.resume(self);
+            }
             ConferenceInput::Waits(music) => {
                 let waits = matches!(conferring.script, Some((Purpose::Waiting, _)));
                 conferring.music = music.clone();
