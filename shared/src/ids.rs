@@ -119,6 +119,8 @@ sids! {
     CredentialListSid = "CL";
     /// A credential (user and digest hash) in a list.
     CredentialSid = "CR";
+    /// A public key that recordings are sealed with.
+    PublicKeySid = "CR";
     /// An IP access control list.
     IpAccessControlListSid = "AL";
     /// An address in an IP access control list.

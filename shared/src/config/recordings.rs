@@ -25,5 +25,9 @@ section! {
         s3_secret_file: PathBuf = "\"\"",
         /// Keep the file here as well; false = it goes when the bucket has confirmed it.
         s3_keep_local: bool = "true",
+        /// PEM file of an RSA public key that each finished recording is encrypted with; empty = none is.
+        encryption_key_file: PathBuf = "\"\"",
+        /// SID of that key in encryption_details, CR and 32 hexadecimal digits; empty = derived from the key.
+        encryption_key_sid: String = "\"\"",
     }
 }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use shared::media::TapPause;
-use shared::{AnsweredBy, CallSid, Code, Header, Instant, PlayId, Prompt, RecordingSid, StreamSid};
+use shared::{
+    AnsweredBy, CallSid, Code, EncryptionDetails, Header, Instant, PlayId, Prompt, RecordingSid,
+    StreamSid,
+};
 
 use crate::conference::ConferenceInput;
 use crate::ids::{HttpId, PromptId};
@@ -311,6 +314,8 @@ pub enum RecordingOutcome {
         duration_s: u32,
         /// Milliseconds at its end that were lost, because the disk took no more.
         cut_ms: u64,
+        /// What opens the file, where it is sealed.
+        encryption: Option<Box<EncryptionDetails>>,
     },
     /// Nothing was recorded.
     Absent,

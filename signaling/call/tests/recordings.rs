@@ -185,13 +185,31 @@ fn a_recording_that_the_disk_cut_off_is_completed_with_an_error_code() {
     let (mut story, _) = Story::with(verbs);
     let recording = story.recording();
     story.recording_ended(RecordingEnd::Silence);
-    let outcome = RecordingOutcome::Completed { duration_s: 7, cut_ms: 2_400 };
+    let outcome = RecordingOutcome::Completed { duration_s: 7, cut_ms: 2_400, encryption: None };
     let words = story.tell('a', CallInput::RecordingDone { recording, outcome });
     assert_eq!(words, ["a: notify 12400", "a: recording completed"]);
     assert_eq!(story.callback_param("ErrorCode").as_deref(), Some("12400"));
     assert_eq!(story.callback_param("RecordingDuration").as_deref(), Some("7"));
     let note = story.notes.last().expect("told");
     assert!(note.message.contains("2400 ms are lost"), "{}", note.message);
+}
+
+#[test]
+fn the_callback_of_a_sealed_recording_says_what_opens_it() {
+    let verbs = "<Record playBeep=\"false\" recordingStatusCallback=\"/rs\"/>";
+    let (mut story, _) = Story::with(verbs);
+    let recording = story.recording();
+    story.recording_ended(RecordingEnd::Silence);
+    let details = shared::EncryptionDetails {
+        public_key: shared::PublicKeySid(7),
+        iv: "8I2hhNIYNTrwxfHk".to_owned(),
+        encrypted_cek: "OV4h".to_owned(),
+    };
+    let json = details.json();
+    let encryption = Some(Box::new(details));
+    let outcome = RecordingOutcome::Completed { duration_s: 7, cut_ms: 0, encryption };
+    story.tell('a', CallInput::RecordingDone { recording, outcome });
+    assert_eq!(story.callback_param("EncryptionDetails"), Some(json));
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use call::{HttpAnswer, HttpFailure, HttpId, PromptFailure, PromptId, StreamEvent};
 use shared::ids::TapId;
 use shared::{
-    AccountSid, CallSid, Code, CoreId, MediaEvent, MediaPort, Prompt, RecordingSid, StreamSid,
-    TlsFailure,
+    AccountSid, CallSid, Code, CoreId, EncryptionDetails, MediaEvent, MediaPort, Prompt,
+    RecordingSid, StreamSid, TlsFailure,
 };
 use sip::{Destination, SessionId};
 use store::{CallCommand, ConferenceCommand, Outcome, QueueCommand, Write};
@@ -177,7 +177,7 @@ pub struct RecordingUpload {
 }
 
 /// A settled recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingFile {
     /// Length of the audio in milliseconds, after trimming.
     pub duration_ms: u64,
@@ -189,6 +189,8 @@ pub struct RecordingFile {
     pub missing_ms: u64,
     /// Milliseconds at the end that the file lacks, because the disk took no more.
     pub cut_ms: u64,
+    /// What opens the file; `None` where it is in the clear.
+    pub encryption: Option<Box<EncryptionDetails>>,
 }
 
 /// A recording that has no file.

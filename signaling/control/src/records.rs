@@ -257,6 +257,7 @@ pub(crate) fn recording(entry: &LiveCall, recording: &Recording) -> RecordingRec
         bytes: None,
         start_ms: unix_ms,
         error_code: None,
+        encryption: None,
         created_ms: unix_ms,
         updated_ms: recording.updated_ms,
         track: match recording.plan.track {
@@ -279,8 +280,9 @@ pub(crate) fn recording_settled(
         RecordingOutcome::Absent => RecordingStatus::Absent,
         RecordingOutcome::Failed { .. } => RecordingStatus::Failed,
     };
-    if let RecordingOutcome::Completed { duration_s, .. } = outcome {
+    if let RecordingOutcome::Completed { duration_s, encryption, .. } = outcome {
         record.duration_s = Some(*duration_s);
+        record.encryption = encryption.as_deref().cloned();
     }
     record.bytes = bytes;
     record.error_code = outcome.code();
@@ -296,8 +298,8 @@ pub(crate) fn recording_outcome(
         Ok(file) if file.empty => (RecordingOutcome::Absent, None),
         Ok(file) => {
             let seconds = Duration::from_millis(file.duration_ms).as_secs_f64().round();
-            let (duration_s, cut_ms) = (seconds as u32, file.cut_ms);
-            (RecordingOutcome::Completed { duration_s, cut_ms }, Some(file.bytes))
+            let (duration_s, cut_ms, encryption) = (seconds as u32, file.cut_ms, file.encryption);
+            (RecordingOutcome::Completed { duration_s, cut_ms, encryption }, Some(file.bytes))
         }
         Err(failure) => (RecordingOutcome::Failed { sentence: failure.sentence }, None),
     }

@@ -269,10 +269,11 @@ pub fn recorded(event: RecorderEvent) -> Option<Message> {
         RecorderEvent::Done(done) => {
             let file = RecordingFile {
                 duration_ms: done.facts.duration_ms,
-                bytes: done.facts.bytes,
+                bytes: done.kept_bytes,
                 empty: done.outcome == RecordingOutcome::Absent,
                 missing_ms: done.gap_ms,
                 cut_ms: done.cut_ms,
+                encryption: done.encryption.map(Box::new),
             };
             let result = match done.outcome {
                 RecordingOutcome::Completed | RecordingOutcome::Absent => Ok(file),

@@ -48,6 +48,11 @@ impl RecordedAudio {
         self.facts.bytes.saturating_sub(self.facts.encoding.header_bytes()) / self.facts.block()
     }
 
+    /// Length in milliseconds.
+    pub(crate) const fn duration_ms(&self) -> u64 {
+        self.facts.duration_ms
+    }
+
     /// The samples from `from` on, `count` of each channel; the two channels alternate.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::{AccountSid, RecordingSid, TapId};
+use shared::{AccountSid, EncryptionDetails, RecordingSid, TapId};
 
 use crate::wav::WavFacts;
 
@@ -70,8 +70,13 @@ pub struct RecordingDone {
     pub recording: RecordingSid,
     /// How it ended.
     pub outcome: RecordingOutcome,
-    /// Channels and size of the file, and its length after trimming.
+    /// Channels and size of the file, and its length after trimming. Of a sealed one, the facts of what was
+    /// sealed.
     pub facts: WavFacts,
+    /// Bytes that a reader of the file as it is kept gets.
+    pub kept_bytes: u64,
+    /// What opens the file; `None` where it is in the clear.
+    pub encryption: Option<EncryptionDetails>,
     /// Milliseconds that the tap ran, without pauses and before trimming (`RecordingDuration` of the
     /// `<Record>` action).
     pub taped_ms: u64,

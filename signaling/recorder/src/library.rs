@@ -12,7 +12,9 @@ use std::sync::Arc;
 use shared::{AccountSid, RecordingSid};
 
 use crate::audio::RecordedAudio;
-use crate::source::{Elsewhere, Source};
+use crate::rendition::Rendition;
+use crate::sealing;
+use crate::source::{Elsewhere, Kept};
 
 /// All finished recordings, for readers. Cheap to clone.
 #[derive(Clone)]
@@ -32,39 +34,54 @@ impl Library {
         &self.root
     }
 
-    /// The file of a recording as it is kept.
+    /// A recording as it is kept.
     ///
     /// # Errors
     /// [`io::ErrorKind::NotFound`] where nobody has it; else an error of the file system or of the other
     /// store.
-    pub fn open(
-        &self,
-        account: AccountSid,
-        recording: RecordingSid,
-    ) -> io::Result<Box<dyn Source>> {
+    pub fn open(&self, account: AccountSid, recording: RecordingSid) -> io::Result<Kept> {
+        let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
         match File::open(crate::path(&self.root, account, recording)) {
-            Ok(file) => Ok(Box::new(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if is_missing(&error) => {}
+            opened => return Ok(Kept::Plain(Box::new(opened?))),
+        }
+        match File::open(sealing::sealed_path(&self.root, account, recording)) {
+            Err(error) if is_missing(&error) => {
                 let elsewhere = self.elsewhere.as_ref();
                 let found = elsewhere.map(|other| other.open(account, recording)).transpose()?;
                 found.flatten().ok_or(error)
             }
-            Err(error) => Err(error),
+            opened => Ok(Kept::Sealed(Box::new(opened?))),
         }
+    }
+
+    /// The bytes that a reader gets: linear samples, in two channels where the recording has them and they
+    /// are wanted; or what was sealed, as it is.
+    ///
+    /// # Errors
+    /// Those of [`Library::open`]; [`io::ErrorKind::InvalidData`] where the file is not a recording of ours.
+    pub fn rendition(
+        &self,
+        account: AccountSid,
+        recording: RecordingSid,
+        two_channels: bool,
+    ) -> io::Result<Rendition> {
+        Rendition::of(self.open(account, recording)?, two_channels)
     }
 
     /// The audio of a recording, in two channels where it has them, else in one.
     ///
     /// # Errors
-    /// Those of [`Library::open`]; [`io::ErrorKind::InvalidData`] where the file is not a recording of ours.
+    /// Those of [`Library::open`]; [`io::ErrorKind::InvalidData`] where the file is not a recording of ours,
+    /// or is sealed.
     pub fn audio(
         &self,
         account: AccountSid,
         recording: RecordingSid,
         two_channels: bool,
     ) -> io::Result<RecordedAudio> {
-        let source = self.open(account, recording)?;
         let foreign = || io::Error::from(io::ErrorKind::InvalidData);
+        let Kept::Plain(source) = self.open(account, recording)? else { return Err(foreign()) };
         RecordedAudio::of(source, two_channels)?.ok_or_else(foreign)
     }
 }

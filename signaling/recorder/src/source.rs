@@ -31,15 +31,20 @@ impl Source for File {
     }
 }
 
+/// A recording as it is kept.
+#[derive(Debug)]
+pub enum Kept {
+    /// A WAV file in the clear.
+    Plain(Box<dyn Source>),
+    /// Bytes that only the holder of the private key can open.
+    Sealed(Box<dyn Source>),
+}
+
 /// Recordings that the folder no longer holds. Called on threads that may block.
 pub trait Elsewhere: Send + Sync {
     /// The bytes of a recording; `None` if it is not there.
     ///
     /// # Errors
     /// The place cannot be reached, or refuses.
-    fn open(
-        &self,
-        account: AccountSid,
-        recording: RecordingSid,
-    ) -> io::Result<Option<Box<dyn Source>>>;
+    fn open(&self, account: AccountSid, recording: RecordingSid) -> io::Result<Option<Kept>>;
 }

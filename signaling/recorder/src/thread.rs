@@ -18,6 +18,7 @@ use crate::event::{OnEvent, OpenRecording, RecorderEvent};
 use crate::finish::{self, Finished};
 use crate::meters::{RecorderCounts, RecorderMeters};
 use crate::recording::{Recording, Taken};
+use crate::sealing::SealingKey;
 
 /// Commands that can wait for the thread. Past it: [`RecorderBusy`].
 const COMMANDS_MAX: usize = 8_192;
@@ -40,6 +41,8 @@ pub struct RecorderSettings {
     pub free_bytes_min: u64,
     /// Free share of the disk, in percent, below which no recording starts.
     pub free_percent_min: u64,
+    /// The key that finished recordings are sealed with; `None`: they stay in the clear.
+    pub key: Option<Arc<SealingKey>>,
 }
 
 /// The recorder's queue is full or it has ended.
@@ -77,7 +80,8 @@ impl Recorder {
         let meters = Arc::new(RecorderMeters::default());
         let helper = thread::Builder::new().name("recorder-sync".to_owned()).spawn({
             let (meters, on_event) = (meters.clone(), on_event.clone());
-            move || finish::run(&finished_queue, &meters, &on_event)
+            let key = settings.key.clone();
+            move || finish::run(&finished_queue, key.as_deref(), &meters, &on_event)
         })?;
         let desk = Desk {
             settings,
@@ -452,15 +456,17 @@ mod tests {
         // A cut in the middle of a sample, as a full disk makes it.
         let file = fs::OpenOptions::new().write(true).open(&unfinished).unwrap();
         file.set_len(left.bytes - 1).unwrap();
-        let recovered = recover(root.path()).unwrap();
+        let recovered = recover(root.path(), None).unwrap();
         assert_eq!(recovered.len(), 1);
-        let facts = recovered[0].facts.unwrap();
-        assert_eq!((recovered[0].recording, facts.channels), (RecordingSid(7), 2));
+        let facts = recovered[0].facts.clone().unwrap();
         let finished = path(root.path(), AccountSid(1), RecordingSid(7));
-        assert_eq!(inspect(&finished).unwrap(), Some(facts));
+        let found = inspect(&finished).unwrap().unwrap();
+        assert_eq!((recovered[0].recording, found.channels), (RecordingSid(7), 2));
+        assert_eq!((found.bytes, found.duration_ms), (facts.bytes, facts.duration_ms));
+        assert_eq!(facts.encryption, None);
         let bytes = fs::read(finished).unwrap();
         assert_eq!(bytes[54..58], u32::try_from(bytes.len() - 58).unwrap().to_le_bytes());
-        assert_eq!(recover(root.path()).unwrap(), vec![]);
+        assert_eq!(recover(root.path(), None).unwrap(), vec![]);
     }
 
     #[test]
@@ -469,10 +475,10 @@ mod tests {
         drop(Recording::create(root.path(), plan(7, 1, false)).unwrap());
         let foreign = root.path().join("notes.wav.part");
         fs::write(&foreign, b"mine").unwrap();
-        let recovered = recover(root.path()).unwrap();
-        assert_eq!(recovered.iter().map(|one| one.facts).collect::<Vec<_>>(), [None]);
+        let recovered = recover(root.path(), None).unwrap();
+        assert_eq!(recovered.iter().map(|one| one.facts.as_ref()).collect::<Vec<_>>(), [None]);
         assert_eq!(fs::read(foreign).unwrap(), b"mine");
-        assert_eq!(recover(&root.path().join("missing")).unwrap(), vec![]);
+        assert_eq!(recover(&root.path().join("missing"), None).unwrap(), vec![]);
     }
 
     #[test]
@@ -487,7 +493,7 @@ mod tests {
         for path in unfinished.iter().chain([&whole]) {
             fs::write(path, b"half").unwrap();
         }
-        assert_eq!(recover(root.path()).unwrap(), vec![]);
+        assert_eq!(recover(root.path(), None).unwrap(), vec![]);
         assert_eq!(unfinished.map(|path| path.exists()), [false, false]);
         assert!(whole.exists());
     }
@@ -550,7 +556,12 @@ mod tests {
     }
 
     fn settings(root: &Path) -> RecorderSettings {
-        RecorderSettings { root: root.to_owned(), free_bytes_min: 0, free_percent_min: 0 }
+        RecorderSettings {
+            root: root.to_owned(),
+            free_bytes_min: 0,
+            free_percent_min: 0,
+            key: None,
+        }
     }
 
     fn plan(tap: u64, channels: u8, trim: bool) -> OpenRecording {

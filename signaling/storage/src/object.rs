@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use recorder::{Elsewhere, Source};
+use recorder::{Elsewhere, Kept, Source};
 use shared::{AccountSid, RecordingSid};
 use tokio::runtime::Handle;
 
@@ -33,20 +33,18 @@ pub(crate) struct Shelf {
 }
 
 impl Elsewhere for Shelf {
-    fn open(
-        &self,
-        account: AccountSid,
-        recording: RecordingSid,
-    ) -> io::Result<Option<Box<dyn Source>>> {
+    fn open(&self, account: AccountSid, recording: RecordingSid) -> io::Result<Option<Kept>> {
         let Some(stored) = self.outbox.stored(account, recording)? else { return Ok(None) };
         let place = Seat::take(&self.readers)?;
-        Ok(Some(Box::new(Object {
+        let sealed = stored.sealed;
+        let object = Box::new(Object {
             stored,
             s3: self.s3.clone(),
             runtime: self.runtime.clone(),
             window: Mutex::new(Window { first: 0, bytes: Vec::new() }),
             _seat: place,
-        })))
+        });
+        Ok(Some(if sealed { Kept::Sealed(object) } else { Kept::Plain(object) }))
     }
 }
 

@@ -257,7 +257,7 @@ mod tests {
 
     fn stored(outbox: &Outbox) -> Stored {
         let place = outbox.bucket().unwrap().place(OF.0, OF.1);
-        Stored { place, bytes: 5, etag: String::new() }
+        Stored { place, bytes: 5, sealed: false, etag: String::new() }
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub(crate) struct Stored {
     pub place: Place,
     /// Length in bytes.
     pub bytes: u64,
+    /// Whether only the holder of a private key can open it. Markers of older versions have no such member.
+    #[serde(default)]
+    pub sealed: bool,
     /// `ETag` of the answer to the upload.
     pub etag: String,
 }

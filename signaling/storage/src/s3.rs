@@ -45,7 +45,7 @@ pub(crate) trait Pieces: Send + 'static {
     fn read(&self, at: u64, most: u64) -> io::Result<Vec<u8>>;
 }
 
-impl Pieces for recorder::LinearWav {
+impl Pieces for recorder::Rendition {
     fn length(&self) -> u64 {
         Self::length(self)
     }
@@ -126,7 +126,7 @@ impl S3 {
             let kept = kept.map_or_else(|| "unknown".to_owned(), |kept| kept.to_string());
             return Err(UploadFailure::Damaged(format!("its length is {kept}, ours {bytes}")));
         }
-        Ok(Stored { place, bytes, etag })
+        Ok(Stored { place, bytes, sealed: false, etag })
     }
 
     /// Bytes of an object, from `first` to `last`.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use recorder::{Elsewhere, Library, LinearWav};
+use recorder::{Elsewhere, Library};
 use shared::{AccountSid, Code, RecordingSid};
 use shell::{Counter, Gauge, Labelled, Text};
 use tokio::runtime::Handle;
@@ -23,6 +23,7 @@ use webhook::WebhookClient;
 use crate::fault::UploadFailure;
 use crate::object::Shelf;
 use crate::outbox::{Order, Outbox, Task};
+use crate::place::Stored;
 use crate::s3::S3;
 
 /// Orders that are carried out at once: enough for a bucket far away, too few to take the disk from
@@ -286,10 +287,10 @@ async fn put(order: Order, outbox: &Arc<Outbox>, s3: &S3) -> Result<Done, Upload
     let opened = blocking(outbox, move |outbox| {
         let here = Library::new(outbox.recordings().to_owned(), None);
         // In two channels where it has them: the bucket has all that was recorded.
-        here.audio(account, recording, true).map(LinearWav::new)
+        here.rendition(account, recording, true)
     });
-    let wav = match opened.await {
-        Ok(wav) => wav,
+    let rendition = match opened.await {
+        Ok(rendition) => rendition,
         Err(UploadFailure::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => {
             blocking(outbox, move |outbox| outbox.drop_order(order)).await?;
             return Ok(Done::Nothing);
@@ -299,7 +300,8 @@ async fn put(order: Order, outbox: &Arc<Outbox>, s3: &S3) -> Result<Done, Upload
     let Some(place) = outbox.bucket().map(|bucket| bucket.place(account, recording)) else {
         return Ok(Done::Nothing);
     };
-    let stored = s3.put(place, wav).await?;
+    let sealed = rendition.is_sealed();
+    let stored = Stored { sealed, ..s3.put(place, rendition).await? };
     let bytes = stored.bytes;
     let settled = blocking(outbox, move |outbox| outbox.settle_put(order, &stored)).await?;
     Ok(if settled { Done::Put(bytes) } else { Done::Nothing })

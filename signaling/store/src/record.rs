@@ -1,6 +1,8 @@
 //! Records of history beside calls: recordings, notifications, HTTP exchanges, timelines. Sans-IO.
 
-use shared::{AccountSid, CallSid, Code, ConferenceSid, NotificationSid, RecordingSid};
+use shared::{
+    AccountSid, CallSid, Code, ConferenceSid, EncryptionDetails, NotificationSid, RecordingSid,
+};
 
 use crate::calls::RecordingTrack;
 use crate::domain::HttpMethod;
@@ -45,6 +47,9 @@ record! {
         /// The directions of audio that it holds.
         #[serde(default)]
         track: RecordingTrack => [Column::fixed("track")],
+        /// What opens the file; `None` where it is in the clear, or not settled.
+        #[serde(default)]
+        encryption: Option<EncryptionDetails> => [Column::changing("encryption")],
     }
     kept in "recordings"
 }

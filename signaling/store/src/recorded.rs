@@ -142,6 +142,7 @@ mod tests {
             bytes: None,
             start_ms: 0,
             error_code: None,
+            encryption: None,
             created_ms: 1,
             updated_ms: 1,
             track: RecordingTrack::Both,

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use shared::{CallSid, Code, ConferenceSid, NotificationSid, RecordingSid};
+use shared::{CallSid, Code, ConferenceSid, EncryptionDetails, NotificationSid, RecordingSid};
 
 use crate::kind::resources;
 use crate::secret::{Secret, SecretHash};
@@ -124,6 +124,16 @@ impl Stored for u64 {
 
     fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
         i64::take(values)?.try_into().ok()
+    }
+}
+
+impl Stored for EncryptionDetails {
+    fn put(&self, values: &mut Vec<Value>) {
+        values.push(Value::Text(self.to_string()));
+    }
+
+    fn take(values: &mut impl Iterator<Item = Value>) -> Option<Self> {
+        String::take(values)?.parse().ok()
     }
 }
 

@@ -52,6 +52,7 @@ impl Recorder {
             empty: frames == 0,
             missing_ms: 0,
             cut_ms: 0,
+            encryption: None,
         }))
     }
 }

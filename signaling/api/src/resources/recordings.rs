@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde_json::{Value, json};
-use shared::{CallSid, Code, RecordingSid};
+use shared::{CallSid, Code, EncryptionDetails, RecordingSid};
 use store::{
     CallCommand, Condition, Filtered as _, RecordingRecord, RecordingStatus, Write, WriteError,
 };
@@ -140,7 +140,11 @@ fn media(context: &Context<'_>, recording: RecordingSid, form: AudioForm) -> Ans
         return Err(WriteError::not_found());
     }
     let channels = [("1", false), ("2", true)];
-    let two_channels = context.form.one_of("RequestedChannels", &channels)?.unwrap_or(false);
+    let wanted = context.form.one_of("RequestedChannels", &channels)?;
+    if row.encryption.is_some() {
+        return sealed_media(context, row, form, wanted);
+    }
+    let two_channels = wanted.unwrap_or(false);
     // Refused and not doubled: two equal channels would look like a recording of both legs.
     if two_channels && row.channels < 2 {
         let message = "The recording is mono: it cannot be downloaded with two channels";
@@ -148,6 +152,26 @@ fn media(context: &Context<'_>, recording: RecordingSid, form: AudioForm) -> Ans
     }
     let rendering = context.rendering(200);
     Ok(Step::RecordingMedia { form, recording: Box::new(row), two_channels, rendering })
+}
+
+/// The bytes of a sealed recording as they are: without its private key nobody makes another form of it.
+fn sealed_media(
+    context: &Context<'_>,
+    row: RecordingRecord,
+    form: AudioForm,
+    two_channels: Option<bool>,
+) -> Answered {
+    if form == AudioForm::Mp3 {
+        let message = "The recording is encrypted with a public key: there is no MP3 of it. Fetch .wav, decrypt \
+                       it with the private key, and convert it";
+        return Err(WriteError::new(406, Code::NOT_ACCEPTABLE, message));
+    }
+    if two_channels.is_some_and(|two| two != (row.channels == 2)) {
+        let message = "The recording is encrypted with a public key: it has the channels that it was recorded in";
+        return Err(WriteError::invalid(Code::DUAL_CHANNEL_OF_MONO, message));
+    }
+    let rendering = context.rendering(200);
+    Ok(Step::RecordingMedia { form, recording: Box::new(row), two_channels: true, rendering })
 }
 
 pub(crate) fn json(row: &RecordingRecord, base: &str) -> Value {
@@ -167,13 +191,18 @@ pub(crate) fn json(row: &RecordingRecord, base: &str) -> Value {
         "price": null,
         "price_unit": "USD",
         "error_code": row.error_code,
-        "encryption_details": null,
+        "encryption_details": row.encryption.as_ref().map(details),
         "date_created": rfc2822(row.created_ms),
         "date_updated": rfc2822(row.updated_ms),
         "uri": format_args!("{path}.json"),
         "media_url": format_args!("{base}{path}"),
         "subresource_uris": {},
     })
+}
+
+fn details(encryption: &EncryptionDetails) -> Value {
+    let members = encryption.members();
+    members.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
 }
 
 /// A recording below its call, where the contract adds the track.

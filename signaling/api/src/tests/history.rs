@@ -74,6 +74,35 @@ fn a_recording_is_metadata_and_audio_under_one_path() {
 }
 
 #[test]
+fn a_sealed_recording_says_what_opens_it_and_has_one_form() {
+    let mut house = House::new();
+    let encryption = shared::EncryptionDetails {
+        public_key: shared::PublicKeySid(7),
+        iv: "8I2hhNIYNTrwxfHk".to_owned(),
+        encrypted_cek: "OV4h".to_owned(),
+    };
+    let row = store::RecordingRecord {
+        encryption: Some(encryption),
+        ..recording(RecordingStatus::Completed, 2)
+    };
+    house.commit(Change::PutRecording(Arc::new(row.clone())));
+    let path = account_path(&format!("/Recordings/{}", row.sid));
+    let details = json!({
+        "public_key_sid": "CR00000000000000000000000000000007", "type": "rsa-aes",
+        "encrypted_cek": "OV4h", "iv": "8I2hhNIYNTrwxfHk",
+    });
+    assert_eq!(house.get(&format!("{path}.json")).body["encryption_details"], details);
+    for query in ["", "RequestedChannels=2"] {
+        let step = house.step(Method::Get, &path, query);
+        assert!(matches!(step, Step::RecordingMedia { form: AudioForm::Wav, .. }), "{step:?}");
+    }
+    let mp3 = house.get(&format!("{path}.mp3"));
+    assert_eq!((mp3.status, mp3.code()), (406, 20406));
+    let mixed = house.request(Method::Get, &path, "RequestedChannels=1");
+    assert_eq!((mixed.status, mixed.code()), (400, 16113));
+}
+
+#[test]
 fn one_store_feeds_notifications_alerts_and_events() {
     let mut house = House::new();
     let sid = call(1, CallStatus::Completed).sid;

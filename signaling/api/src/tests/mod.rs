@@ -266,6 +266,7 @@ fn recording(status: RecordingStatus, channels: u8) -> RecordingRecord {
         bytes: Some(100),
         start_ms: T0,
         error_code: None,
+        encryption: None,
         created_ms: T0,
         updated_ms: T0,
         track: store::RecordingTrack::Inbound,

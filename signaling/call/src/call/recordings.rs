@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use shared::media::TapPause;
-use shared::{Code, Now, RecordingSid, limits};
+use shared::{Code, EncryptionDetails, Now, RecordingSid, limits};
 
 use super::Call;
 use super::activity::Waits as _;
@@ -43,6 +43,15 @@ pub(super) struct RecordingState {
     is_sending: bool,
     /// Forms of those, in order.
     waiting: VecDeque<Form>,
+}
+
+/// What a status callback adds once the recording is over.
+#[derive(Clone, Copy, Default)]
+struct Settled<'a> {
+    duration_s: Option<u32>,
+    code: Option<Code>,
+    /// What opens the file, where it is sealed.
+    encryption: Option<&'a EncryptionDetails>,
 }
 
 impl RecordingState {
@@ -203,7 +212,7 @@ impl Call {
         for (event, status) in
             [(RecordingEvent::Started, "started"), (RecordingEvent::InProgress, "in-progress")]
         {
-            self.recording_event(&mut state, &[event], status, None, None);
+            self.recording_event(&mut state, &[event], status, Settled::default());
         }
         self.recordings.insert(recording, state);
     }
@@ -222,7 +231,7 @@ impl Call {
     fn report_recording(&mut self, recording: RecordingSid, event: RecordingEvent, status: &str) {
         // Out of the map meanwhile: sending changes the call.
         let Some(mut state) = self.recordings.remove(&recording) else { return };
-        self.recording_event(&mut state, &[event], status, None, None);
+        self.recording_event(&mut state, &[event], status, Settled::default());
         self.recordings.insert(recording, state);
     }
 
@@ -261,7 +270,7 @@ impl Call {
         match outcome {
             // The length of the file, which may be shorter than the time recorded: silence may be
             // cut.
-            RecordingOutcome::Completed { duration_s, cut_ms } => {
+            RecordingOutcome::Completed { duration_s, cut_ms, encryption } => {
                 if *cut_ms > 0 {
                     let message = format!(
                         "{recording} ends early: the disk took no more, {cut_ms} ms are lost"
@@ -270,10 +279,14 @@ impl Call {
                     self.notify(Finding::error(Code::INTERNAL, message), None);
                 }
                 let events = [RecordingEvent::Completed];
-                self.recording_event(&mut state, &events, "completed", Some(*duration_s), code);
+                let (duration_s, encryption) = (Some(*duration_s), encryption.as_deref());
+                let settled = Settled { duration_s, code, encryption };
+                self.recording_event(&mut state, &events, "completed", settled);
             }
             RecordingOutcome::Absent => {
-                self.recording_event(&mut state, &[RecordingEvent::Absent], "absent", None, code);
+                let events = [RecordingEvent::Absent];
+                let settled = Settled { code, ..Settled::default() };
+                self.recording_event(&mut state, &events, "absent", settled);
             }
             // Verbs have no event for a failure: it goes to all who wait for a file or for the word that
             // there is none.
@@ -283,7 +296,8 @@ impl Call {
                 self.notify(Finding::error(Code::INTERNAL, message), None);
                 let events =
                     [RecordingEvent::Completed, RecordingEvent::Failed, RecordingEvent::Absent];
-                self.recording_event(&mut state, &events, "failed", None, code);
+                let settled = Settled { code, ..Settled::default() };
+                self.recording_event(&mut state, &events, "failed", settled);
             }
         }
         self.recordings.insert(recording, state);
@@ -295,8 +309,7 @@ impl Call {
         state: &mut RecordingState,
         events: &[RecordingEvent],
         status: &str,
-        duration_s: Option<u32>,
-        code: Option<Code>,
+        settled: Settled<'_>,
     ) {
         let Some(callback) = &state.callback else { return };
         if !callback.events.iter().any(|event| events.contains(event)) {
@@ -310,14 +323,17 @@ impl Call {
         form.push("RecordingSid", plan.recording);
         self.push_recording_url(plan.recording, &mut form);
         form.push("RecordingStatus", status);
-        if let Some(duration_s) = duration_s {
+        if let Some(duration_s) = settled.duration_s {
             form.push("RecordingDuration", duration_s);
         }
         form.push("RecordingChannels", plan.channels);
         form.push("RecordingStartTime", rfc2822(state.started.unix_ms));
         form.push("RecordingSource", plan.source.as_str());
         form.push("RecordingTrack", plan.track.as_str());
-        form.push("ErrorCode", code.map_or(0, Code::number));
+        form.push("ErrorCode", settled.code.map_or(0, Code::number));
+        if let Some(encryption) = settled.encryption {
+            form.push("EncryptionDetails", encryption.json());
+        }
         self.queue_recording_callback(state, form);
     }
 

@@ -488,7 +488,7 @@ impl Story {
 
     pub fn recording_done(&mut self, duration_s: u32) -> Vec<String> {
         let recording = self.recording();
-        let outcome = RecordingOutcome::Completed { duration_s, cut_ms: 0 };
+        let outcome = RecordingOutcome::Completed { duration_s, cut_ms: 0, encryption: None };
         self.tell('a', CallInput::RecordingDone { recording, outcome })
     }
 

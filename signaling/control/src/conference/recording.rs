@@ -41,6 +41,7 @@ impl Control {
             bytes: None,
             start_ms: now.unix_ms,
             error_code: None,
+            encryption: None,
             created_ms: now.unix_ms,
             updated_ms: now.unix_ms,
             track: store::RecordingTrack::Both,
@@ -188,7 +189,9 @@ impl Control {
             return;
         }
         let row = live.recording.as_ref().map(|recording| &recording.row).or(live.settled.as_ref());
-        let Some((recording, code)) = row.map(|row| (row.sid, row.error_code)) else { return };
+        let row = row.map(|row| (row.sid, row.error_code, row.encryption.as_ref()));
+        let Some((recording, code, encryption)) = row else { return };
+        let encryption = encryption.map(shared::EncryptionDetails::json);
         let mut form = parameters(&live.machine, &base, recording);
         form.push("RecordingStatus", status);
         if let Some(duration_s) = duration_s {
@@ -199,6 +202,9 @@ impl Control {
         form.push("RecordingSource", "Conference");
         form.push("RecordingTrack", "both");
         form.push("ErrorCode", code.map_or(0, shared::Code::number));
+        if let Some(json) = encryption {
+            form.push("EncryptionDetails", json);
+        }
         self.queue_conference_callback(sid, call, HttpKind::RecordingCallback, form);
     }
 }

@@ -252,6 +252,7 @@ fn a_conference_is_recorded_from_its_begin_to_its_end() {
         empty: false,
         missing_ms: 0,
         cut_ms: 0,
+        encryption: None,
     };
     rig.tell(Input::RecordingDone { tap, result: Ok(file) });
     let row = rig.recordings.last().expect("a record");

@@ -427,6 +427,7 @@ impl Rig {
                 empty: false,
                 missing_ms: 60,
                 cut_ms: 0,
+                encryption: None,
             };
             self.tell(Input::RecordingDone { tap, result: Ok(file) });
         }

@@ -384,4 +384,7 @@ CREATE INDEX outgoing_caller_ids_by_account ON outgoing_caller_ids(account, sid)
 ALTER TABLE calls ADD COLUMN owed_callback TEXT;
 CREATE INDEX calls_owing ON calls(sid) WHERE owed_callback IS NOT NULL;
 ",
+    "
+ALTER TABLE recordings ADD COLUMN encryption TEXT;
+",
 ];

@@ -103,6 +103,7 @@ pub(crate) fn recording(number: u64, status: RecordingStatus) -> RecordingRecord
         bytes: None,
         start_ms: T0,
         error_code: None,
+        encryption: None,
         created_ms: T0,
         updated_ms: T0,
         track: store::RecordingTrack::Inbound,

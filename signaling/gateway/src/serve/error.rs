@@ -51,6 +51,9 @@ pub enum ServeError {
     /// The bucket of recordings cannot be used.
     #[error(transparent)]
     Bucket(#[from] storage::BucketError),
+    /// The key that recordings are encrypted with cannot be used.
+    #[error(transparent)]
+    SealingKey(#[from] recorder::SealingKeyError),
     /// TLS cannot be set up from the settings.
     #[error(transparent)]
     Tls(#[from] transport::tls::TlsError),

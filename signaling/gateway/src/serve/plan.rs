@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use database::{Database, Opened};
+use recorder::SealingKey;
 use shared::config::{Config, Cores};
 use shared::ids::Origin;
 use shell::Clock;
@@ -33,6 +34,8 @@ pub(super) struct Plan<'s> {
     pub account: MainAccount,
     /// Orders for the bucket of recordings.
     pub outbox: Arc<Outbox>,
+    /// The key that recordings are encrypted with; `None`: they are not.
+    pub recordings_key: Option<Arc<SealingKey>>,
 }
 
 impl<'s> Plan<'s> {
@@ -50,6 +53,7 @@ impl<'s> Plan<'s> {
             tracing::warn!("{sentence}");
         }
         let bucket = BucketSettings::read(&config.recordings)?;
+        let recordings_key = SealingKey::read(&config.recordings)?.map(Arc::new);
         let data = DataDir::open(&config.node.data_dir)?;
         let origin = Origin { node: config.node.id, generation: data.generation };
         let memory = plan_memory(config)?;
@@ -70,10 +74,20 @@ impl<'s> Plan<'s> {
             Clock.unix_ms(),
         )?;
         let outbox = Arc::new(Outbox::new(data.uploads_path(), data.recordings_path(), bucket));
-        recover_recordings(&data, &outbox, &mut opened);
+        recover_recordings(&data, recordings_key.as_deref(), &outbox, &mut opened);
         // Merges the log into the main file: a copy of that file alone then holds the accounts.
         opened.writer.checkpoint().map_err(|error| database_error(error, &data))?;
-        Ok(Self { settings, data, origin, memory, database, opened, account, outbox })
+        Ok(Self {
+            settings,
+            data,
+            origin,
+            memory,
+            database,
+            opened,
+            account,
+            outbox,
+            recordings_key,
+        })
     }
 }
 
@@ -155,14 +169,19 @@ fn put_aside(data: &DataDir, database: &Database) -> Result<(), ServeError> {
 
 /// Repairs files and rows of recordings that a kill interrupted, and removes files of recordings that
 /// were deleted.
-fn recover_recordings(data: &DataDir, outbox: &Outbox, opened: &mut Opened) {
+fn recover_recordings(
+    data: &DataDir,
+    key: Option<&SealingKey>,
+    outbox: &Outbox,
+    opened: &mut Opened,
+) {
     use store::{Change, RecordingStatus};
     for (account, recording) in std::mem::take(&mut opened.recovered.deleted) {
         if let Err(error) = outbox.remove(account, recording) {
             tracing::error!(%recording, %error, "a deleted recording's file is still there");
         }
     }
-    let files = match recorder::recover(&data.recordings_path()) {
+    let files = match recorder::recover(&data.recordings_path(), key) {
         Ok(files) => files,
         Err(error) => {
             tracing::error!(%error, "recordings of the last process cannot be looked for");
@@ -173,23 +192,23 @@ fn recover_recordings(data: &DataDir, outbox: &Outbox, opened: &mut Opened) {
     let mut changes = Vec::new();
     for mut record in std::mem::take(&mut opened.recovered.recordings) {
         let kept = files.iter().find(|file| file.recording == record.sid);
-        let facts = kept.and_then(|file| file.facts).or_else(|| {
+        let facts = kept.and_then(|file| file.facts.clone()).or_else(|| {
             // The file was finished, but the kill came before its row.
-            let path = recorder::path(&data.recordings_path(), record.account, record.sid);
-            recorder::inspect(&path).ok().flatten()
+            recorder::kept(&data.recordings_path(), record.account, record.sid).ok().flatten()
         });
         if facts.is_some() {
             jobs::order_upload(outbox, record.account, record.sid);
         }
         record.updated_ms = unix_ms;
-        record.duration_s = Some(facts.map_or(0, |facts| {
+        record.duration_s = Some(facts.as_ref().map_or(0, |facts| {
             u32::try_from(facts.duration_ms.div_ceil(1_000)).unwrap_or(u32::MAX)
         }));
-        record.bytes = facts.map(|facts| facts.bytes);
-        record.status = match facts {
+        record.bytes = facts.as_ref().map(|facts| facts.bytes);
+        record.status = match &facts {
             Some(_) => RecordingStatus::Completed,
             None => RecordingStatus::Absent,
         };
+        record.encryption = facts.as_ref().and_then(|facts| facts.encryption.clone());
         record.error_code = facts.is_none().then_some(shared::Code::RECORDING_TOO_SHORT);
         changes.push(Change::PutRecording(Arc::new(record)));
     }

@@ -17,7 +17,7 @@ use audio::AudioIntake;
 use control::{Control, ControlSettings};
 use database::Database;
 use http_server::{AddressList, ApiCall, HttpServer, Https, Listening, OpenReader, Rest, Scheme};
-use recorder::{Library, Recorder, RecorderEvent, RecorderSettings, RecordingOutcome};
+use recorder::{Library, Recorder, RecorderEvent, RecorderSettings, RecordingOutcome, SealingKey};
 use shared::config::{Config, SpeechEngine};
 use shared::ids::Origin;
 use shared::{MediaInterface, Sink};
@@ -112,7 +112,14 @@ impl Listeners<'_> {
         let (config, data, opened) = (&plan.settings.config, plan.data, plan.opened);
         let runtime = start_runtime()?;
         let outbox = plan.outbox;
-        let recorder = start_recorder(config, &outbox, &data, &mut media, messages.clone())?;
+        let recorder = start_recorder(
+            config,
+            plan.recordings_key,
+            &outbox,
+            &data,
+            &mut media,
+            messages.clone(),
+        )?;
         let (webhooks, resolver) = start_webhooks(config, &runtime, &addresses)?;
         start_streams(&mut streams, &mut media, &webhooks, messages.clone())?;
         let stream_meters = streams.meters();
@@ -337,6 +344,7 @@ fn start_bucket(
 
 fn start_recorder(
     config: &Config,
+    key: Option<Arc<SealingKey>>,
     outbox: &Arc<Outbox>,
     data: &DataDir,
     media: &mut Media,
@@ -347,6 +355,7 @@ fn start_recorder(
         root: root.clone(),
         free_bytes_min: config.recordings.free_disk_min.0,
         free_percent_min: RECORDINGS_FREE_PERCENT_MIN,
+        key,
     };
     let rings =
         media.cores.iter_mut().filter_map(|core| core.take_frames(Sink::Recorder)).collect();

@@ -16,6 +16,7 @@ use crate::program::Program;
 use crate::rest::{Reply, request};
 use crate::rtp::{Party, Stream, sound};
 use crate::sdk;
+use crate::sealed_recordings::KeyPair;
 use crate::sipp::{self, Sipp};
 use crate::wait;
 
@@ -256,6 +257,22 @@ fn a_recording_moves_to_the_bucket_and_its_url_works_as_before_until_it_is_delet
     wait::until("the object is gone", || moto.object(&recording).is_none());
     let left = std::fs::read_dir(house.file(&recording, "wav").parent().expect("a folder"));
     assert_eq!(left.expect("readable").count(), 0, "no file of it is left");
+}
+
+#[test]
+fn the_bucket_gets_the_sealed_bytes_and_readers_get_them_from_there() {
+    let (moto, pair) = (Moto::with_bucket(), KeyPair::new());
+    let more = format!("s3_keep_local = false\n{}", pair.setting());
+    let mut house = House::new(moto.address, &more);
+    let recording = house.record();
+    let object = moto.wait_for(&recording);
+    wait::until("the file is gone", || !house.file(&recording, "sealed").exists());
+    assert!(!house.file(&recording, "key").exists(), "nor what belongs to it");
+    let reply = house.gateway.fetch(&format!("Recordings/{recording}"));
+    assert!(reply.status == 200 && reply.body == object, "{} as it is", reply.status);
+    let plain = pair.open(&house.gateway, &recording);
+    assert_eq!(plain.len() + 16, object.len());
+    assert!(crate::wav::loud(&crate::wav::samples(&plain)) > 1_000, "what was said");
 }
 
 #[test]

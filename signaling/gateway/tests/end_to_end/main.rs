@@ -77,6 +77,7 @@ mod rest_in_webhook;
 mod rest_resources;
 mod returning;
 mod scanners;
+mod sealed_recordings;
 mod secure_media;
 mod sip_edges;
 mod slope;

@@ -294,3 +294,17 @@ fn a_hangup_signal_reads_settings_again_and_a_bad_file_changes_nothing() {
     gateway.wait_for_log("settings read again");
     expect(&gateway.log(), &["log.level"]);
 }
+
+#[test]
+fn a_file_that_is_no_public_key_refuses_the_start_with_the_command_that_makes_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("key.pem");
+    let setting = format!("recordings.encryption_key_file={file:?}");
+    expect(&start_refused(&[&setting]), &["cannot read", "recordings.encryption_key_file"]);
+    std::fs::write(&file, "-----BEGIN PUBLIC KEY-----\nbm8=\n-----END PUBLIC KEY-----\n")
+        .expect("writable");
+    let said = start_refused(&[&setting]);
+    expect(&said, &["holds no RSA public key", "openssl rsa -in private_key.pem -pubout"]);
+    std::fs::write(&file, "-----BEGIN RSA PRIVATE KEY-----\nbm8=\n").expect("writable");
+    expect(&start_refused(&[&setting]), &["holds a private key", "Keep it away"]);
+}

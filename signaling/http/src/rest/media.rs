@@ -13,7 +13,7 @@ use api::Permit;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Frame};
-use recorder::{Library, LinearWav};
+use recorder::{Library, Rendition};
 use shared::{AccountSid, RecordingSid};
 use tokio::sync::mpsc;
 
@@ -36,8 +36,8 @@ pub(super) enum Answer {
 
 /// The file that is sent.
 pub(super) enum Wanting {
-    /// A recording, in two channels or mixed into one.
-    Wav {
+    /// A recording, in two channels or mixed into one; a sealed one as it is.
+    Recording {
         /// Who has it.
         library: Library,
         /// Its account.
@@ -135,8 +135,8 @@ fn parse_range(text: &str, whole: u64) -> Wanted {
 
 /// A file as it is sent.
 enum Sent {
-    /// 16-bit PCM, whatever the file of the recording keeps.
-    Wav(LinearWav),
+    /// 16-bit PCM, whatever the file of the recording keeps, or the bytes of a sealed one.
+    Recording(Rendition),
     /// An MP3 and its bytes.
     Mp3(File, u64),
 }
@@ -144,8 +144,8 @@ enum Sent {
 impl Sent {
     fn open(wanted: Wanting) -> io::Result<Self> {
         match wanted {
-            Wanting::Wav { library, account, recording, two_channels } => {
-                Ok(Self::Wav(LinearWav::new(library.audio(account, recording, two_channels)?)))
+            Wanting::Recording { library, account, recording, two_channels } => {
+                Ok(Self::Recording(library.rendition(account, recording, two_channels)?))
             }
             Wanting::Mp3(path) => {
                 let file = File::open(path)?;
@@ -157,14 +157,15 @@ impl Sent {
 
     const fn content_type(&self) -> &'static str {
         match self {
-            Self::Wav(_) => "audio/x-wav",
+            Self::Recording(Rendition::Linear(_)) => "audio/x-wav",
+            Self::Recording(Rendition::Sealed(..)) => "application/octet-stream",
             Self::Mp3(..) => "audio/mpeg",
         }
     }
 
     fn bytes(&self) -> u64 {
         match self {
-            Self::Wav(wav) => wav.length(),
+            Self::Recording(rendition) => rendition.length(),
             Self::Mp3(_, bytes) => *bytes,
         }
     }
@@ -185,7 +186,7 @@ impl Sent {
 
     fn read(&self, at: u64, most: u64) -> io::Result<Vec<u8>> {
         match self {
-            Self::Wav(wav) => wav.read(at, most),
+            Self::Recording(rendition) => rendition.read(at, most),
             Self::Mp3(file, _) => {
                 let mut chunk = vec![0; usize::try_from(most).unwrap_or(0)];
                 file.read_exact_at(&mut chunk, at)?;

@@ -239,7 +239,7 @@ impl Inner {
     ) -> Result<media::Wanting, api::Response> {
         let (account, sid) = (recording.account, recording.sid);
         match form {
-            AudioForm::Wav => Ok(media::Wanting::Wav {
+            AudioForm::Wav => Ok(media::Wanting::Recording {
                 library: self.recordings.clone(),
                 account,
                 recording: sid,
