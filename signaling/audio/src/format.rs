@@ -3,8 +3,6 @@
 use plane::g711;
 use shared::Codec;
 
-use crate::resample::PROMPT_HZ;
-
 /// The encoding of one sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
@@ -57,9 +55,9 @@ pub(super) struct Format {
 }
 
 impl Format {
-    /// The format of the speech worker: linear samples.
-    pub(super) fn samples(bytes: u64) -> Self {
+    /// Linear samples without a head.
+    pub(super) fn samples(rate_hz: u32, bytes: u64) -> Self {
         let coding = Coding::Pcm16;
-        Self { coding, channels: 1, rate_hz: PROMPT_HZ, bytes: Some(bytes), begun: Vec::new() }
+        Self { coding, channels: 1, rate_hz, bytes: Some(bytes), begun: Vec::new() }
     }
 }

@@ -171,7 +171,7 @@ impl S3 {
         answer_bytes_max: usize,
     ) -> Result<TransferAnswer, UploadFailure> {
         let url = action.sign(SIGNED_FOR);
-        let transfer = Transfer { method, url, headers, upload: Upload::Nothing };
+        let transfer = Transfer { method, url, headers, upload: Upload::Whole(Bytes::new()) };
         let bounds = TransferBounds { stall: STALL, total: OVERHEAD, answer_bytes_max };
         let answer = self.client.transfer(transfer, bounds).await?;
         match UploadFailure::refusal(&answer) {

@@ -41,8 +41,8 @@ pub struct Transfer {
 
 /// The body of a transfer.
 pub enum Upload {
-    /// No body.
-    Nothing,
+    /// A body in memory; empty = none. It is sent twice where a kept connection closes without an answer.
+    Whole(Bytes),
     /// Bytes that another task supplies.
     Pieces {
         /// The pieces, in order. An error ends the transfer.
@@ -112,9 +112,9 @@ impl WebhookClient {
                 // It can be sent only once, so it must not meet a connection that is just closing.
                 RequestBody::Pieces { pieces, left: length, taken: Arc::clone(&taken) }
             }
-            Upload::Nothing => {
+            Upload::Whole(body) => {
                 if let Some(mut connection) = carrier.pool.take(&origin) {
-                    let request = make(RequestBody::Whole(None))?;
+                    let request = make(RequestBody::from(body.clone()))?;
                     match answered(&mut connection, request, &taken, bounds.stall).await {
                         Err(Fault::ClosedUnanswered) => {}
                         settled => {
@@ -124,7 +124,7 @@ impl WebhookClient {
                         }
                     }
                 }
-                RequestBody::Whole(None)
+                RequestBody::from(body)
             }
         };
         let mut connection = carrier.connector.connect(&origin, CONNECT).await?;
