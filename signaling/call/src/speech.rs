@@ -71,6 +71,45 @@ impl Speech {
         self.parts.iter().map(of_part).sum()
     }
 
+    /// The text in pieces of whole sentences, the first one short: a voice that needs time for a text is heard after
+    /// the first piece, and makes the next one while that plays. A short text is one piece.
+    pub(crate) fn in_pieces(self) -> Vec<Self> {
+        if self.characters() <= PIECE_CHARACTERS {
+            return vec![self];
+        }
+        let mut pieces = vec![Self::default()];
+        let mut room = FIRST_PIECE_CHARACTERS;
+        for part in self.parts {
+            let (text, manner) = match part {
+                Part::Text { text, manner } => (text, manner),
+                Part::Pause(_) => {
+                    pieces.last_mut().into_iter().for_each(|piece| piece.parts.push(part.clone()));
+                    continue;
+                }
+            };
+            for sentence in sentences(&text, &manner) {
+                let characters = sentence.chars().count();
+                let is_begun = pieces.last().is_some_and(|piece| !piece.parts.is_empty());
+                if characters > room && is_begun {
+                    pieces.push(Self::default());
+                    room = PIECE_CHARACTERS;
+                }
+                room = room.saturating_sub(characters);
+                pieces.last_mut().into_iter().for_each(|piece| piece.push(sentence, &manner));
+            }
+        }
+        // A piece that only pauses is a prompt without words, which no engine takes.
+        let has_words = |piece: &Self| !piece.words().trim().is_empty();
+        pieces.dedup_by(|later, earlier| {
+            let joins = !has_words(later) || !has_words(earlier);
+            if joins {
+                earlier.parts.append(&mut later.parts);
+            }
+            joins
+        });
+        pieces
+    }
+
     /// Adds words at the end. Neighbouring words of one manner share a part.
     pub(crate) fn push(&mut self, words: &str, manner: &Manner) {
         match self.parts.last_mut() {
@@ -107,5 +146,106 @@ impl Speech {
             text.truncate(text.trim_end().len());
         }
         self.parts.retain(|part| !matches!(part, Part::Text { text, .. } if text.is_empty()));
+    }
+}
+
+/// A text cut behind the ends of its sentences. Sounds replace the words of a whole part, so that is one.
+fn sentences<'a>(text: &'a str, manner: &Manner) -> Vec<&'a str> {
+    if manner.sounds.is_some() {
+        return vec![text];
+    }
+    let mut sentences = Vec::new();
+    let mut rest = text;
+    while let Some(end) = sentence_end(rest) {
+        let (sentence, after) = rest.split_at(end);
+        sentences.push(sentence);
+        rest = after;
+    }
+    if !rest.is_empty() {
+        sentences.push(rest);
+    }
+    sentences
+}
+
+/// The byte behind the first whole sentence and the white space after it. A full stop ends a sentence only
+/// before white space: `3.5` and `example.com` are one word. `None`: the text has no end of a sentence yet.
+pub(crate) fn sentence_end(text: &str) -> Option<usize> {
+    let mut ends = false;
+    for (at, character) in text.char_indices() {
+        match character {
+            '.' | '!' | '?' | ';' | ':' | '\u{2026}' => ends = true,
+            // Chinese and Japanese put no white space behind a sentence.
+            '\u{3002}' | '\u{ff01}' | '\u{ff1f}' => return Some(at + character.len_utf8()),
+            '"' | '\'' | ')' | '\u{201d}' | '\u{2019}' if ends => {}
+            other if other.is_whitespace() && ends => {
+                let rest = text.get(at..).unwrap_or_default();
+                return Some(at + (rest.len() - rest.trim_start().len()));
+            }
+            _ => ends = false,
+        }
+    }
+    None
+}
+
+/// Characters of a piece of a long text.
+const PIECE_CHARACTERS: usize = 300;
+/// Characters of its first piece.
+const FIRST_PIECE_CHARACTERS: usize = 120;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(speech: Speech) -> Vec<String> {
+        speech.in_pieces().iter().map(Speech::words).collect()
+    }
+
+    #[test]
+    fn a_long_text_is_cut_behind_sentences_and_nothing_is_lost() {
+        let text = "The price is 3.50 at example.com today. ".repeat(20);
+        let cut = pieces(Speech::plain(text.as_str()));
+        assert_eq!(cut.concat(), text);
+        assert!(cut[0].len() <= FIRST_PIECE_CHARACTERS && cut.len() > 2, "{cut:?}");
+        assert!(cut.iter().all(|piece| piece.len() <= PIECE_CHARACTERS && piece.ends_with(". ")));
+        assert_eq!(pieces(Speech::plain("One. Two.")), ["One. Two."]);
+        assert_eq!(pieces(Speech::plain("x".repeat(900))).len(), 1, "no sentence ends");
+    }
+
+    #[test]
+    fn pauses_and_manners_stay_where_they_are_and_no_piece_is_without_words() {
+        let slow = Manner { rate: 50, ..Manner::PLAIN };
+        let text = |text: &str, manner: &Manner| Part::Text {
+            text: text.to_owned(),
+            manner: manner.clone(),
+        };
+        let sentence = "This sentence has fifty characters, it is counted. ".repeat(6);
+        let parts = vec![
+            Part::Pause(500),
+            text(&sentence, &Manner::PLAIN),
+            Part::Pause(700),
+            text(&sentence, &slow),
+            Part::Pause(900),
+        ];
+        let speech = Speech { parts };
+        let pieces = speech.clone().in_pieces();
+        assert!(pieces.len() > 1 && pieces.iter().all(|piece| !piece.words().trim().is_empty()));
+        let pauses = |speech: &Speech| -> Vec<u32> {
+            let pause = |part: &Part| match part {
+                Part::Pause(ms) => Some(*ms),
+                Part::Text { .. } => None,
+            };
+            speech.parts.iter().filter_map(pause).collect()
+        };
+        let all = pieces.iter().flat_map(pauses).collect::<Vec<u32>>();
+        assert_eq!(all, [500, 700, 900]);
+        assert_eq!(pieces.iter().map(Speech::words).collect::<String>(), speech.words());
+    }
+
+    #[test]
+    fn a_sentence_ends_before_white_space_only() {
+        assert_eq!(sentence_end("It costs 3.5 at a.b."), None);
+        assert_eq!(sentence_end("Well!) And"), Some(7));
+        assert_eq!(sentence_end("He said \"no.\"  Then"), Some(15));
+        assert_eq!(sentence_end("\u{4f60}\u{597d}\u{3002}\u{6211}"), Some(9));
     }
 }

@@ -51,6 +51,48 @@ fn a_first_pause_delays_the_answer() {
     assert_eq!(story.played()[0], "a: hangup");
 }
 
+/// Sentences of 100 characters, numbered.
+fn sentences(count: usize) -> String {
+    (0..count).map(|number| format!("Sentence {number} has {}. ", "x".repeat(100 - 18))).collect()
+}
+
+#[test]
+fn a_long_text_is_heard_from_its_first_sentence_on_while_the_next_ones_are_made() {
+    let (mut story, words) = Story::with(&format!("<Say>{}</Say>", sentences(5)));
+    assert_eq!(words.len(), 2);
+    assert!(words[1].starts_with("a: load say Sentence 0") && !words[1].contains("Sentence 1"));
+    let words = story.prompt_ready();
+    assert_eq!(words[0], "a: play 1 x1");
+    assert!(words[1].starts_with("a: load say Sentence 1 "), "{words:?}");
+    assert!(words[1].contains("Sentence 2 ") && words[1].contains("Sentence 3 "), "{words:?}");
+    // The second piece is ready before the first has been heard.
+    assert!(story.prompt_ready().is_empty());
+    let words = story.played();
+    assert_eq!(words[0], "a: play 2 x1");
+    assert!(words[1].starts_with("a: load say Sentence 4 "), "{words:?}");
+    // The third one is late: silence, and then it plays.
+    assert!(story.played().is_empty());
+    assert_eq!(story.prompt_ready(), ["a: play 3 x1"]);
+    assert_eq!(story.played()[0], "a: hangup");
+}
+
+#[test]
+fn a_long_text_is_repeated_and_fails_where_one_of_its_pieces_does() {
+    let (mut story, _) = Story::with(&format!("<Say loop=\"2\">{}</Say>", sentences(4)));
+    let mut played = 0;
+    for _ in 0..4 {
+        let words = story.prompt_ready();
+        played += words.iter().filter(|word| word.contains("play")).count();
+        let words = story.played();
+        played += words.iter().filter(|word| word.contains("play")).count();
+    }
+    assert_eq!(played, 4, "two pieces, twice");
+    let (mut story, _) = Story::with(&format!("<Say>{}</Say>", sentences(4)));
+    story.prompt_ready();
+    assert!(story.prompt_fails(Code::SAY_TEXT).is_empty(), "the first piece is heard to its end");
+    assert!(story.played().iter().any(|word| word == "a: notify 13520"));
+}
+
 #[test]
 fn an_echo_answers_and_ends_with_its_time_with_the_call_or_by_rest() {
     let (mut story, words) = Story::with("<Echo length=\"2\"/><Hangup/>");
@@ -203,17 +245,6 @@ fn a_failed_download_goes_to_the_fallback() {
     assert_eq!(story.param("ErrorUrl").as_deref(), Some("http://app/a.wav"));
     assert_eq!(story.document("<Say>sorry</Say>"), ["a: load say sorry"]);
 }
-
-#[test]
-fn a_cloud_voice_is_named_once_a_call() {
-    let (mut story, words) =
-        Story::with("<Say voice=\"Polly.Amy\">x</Say><Say voice=\"Polly.Amy\">y</Say>");
-    assert_eq!(words, ["a: answer", "a: notify 13511", "a: load say x"]);
-    story.prompt_ready();
-    assert_eq!(story.played(), ["a: load say y"]);
-}
-
-// ---- answers and failures ----
 
 #[test]
 fn text_is_spoken_and_audio_is_played_then_the_call_ends() {

@@ -65,8 +65,6 @@ pub(super) struct Facts {
     pub api_recording: Option<RecordingSid>,
     /// The recording of the parent's `<Dial>`, and when it began.
     pub dial_recording: Option<(RecordingSid, Instant)>,
-    /// The customer was warned that a voice is mapped to a local one: once per call.
-    pub voice_warned: bool,
     /// The customer was warned of an edge that this node does not serve: once per call.
     pub edge_warned: bool,
 }

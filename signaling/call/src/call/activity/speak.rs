@@ -1,9 +1,15 @@
 //! `<Say>`, `<Play>` of a file, and the last prompt of a call. Sans-IO.
 //!
-//! A prompt is loaded first and played then; `play` tells the two apart. Loading never blocks the call: a
-//! redirect or a hang-up aborts it, and a prompt that becomes ready later is ignored, because its id is
-//! not that of the running activity. `Then` is the only difference between a verb and the last words of a
-//! call.
+//! ```text
+//!   piece 1: load ──> play ───────> ended ┐
+//!   piece 2:          load ahead ──────────> play ──> ended ──> next verb
+//! ```
+//!
+//! A prompt is loaded first and played then; `play` tells the two apart. A long text comes in pieces, so that its
+//! beginning is heard while a slow voice still makes its end: while one piece plays, the next one loads. Loading
+//! never blocks the call: a redirect or a hang-up aborts it, and a prompt that becomes ready later is ignored,
+//! because its id is not that of the running activity. `Then` is the only difference between a verb and the last
+//! words of a call.
 
 use shared::{Code, Now, PlayId};
 
@@ -16,13 +22,27 @@ use crate::ids::PromptId;
 use crate::input::PromptFailure;
 use crate::twiml::verb::Say;
 
-/// A prompt that is loading (`play` is `None`) or playing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A prompt that is loading (`play` is `None`) or playing, and the one after it.
+#[derive(Clone, Debug)]
 pub(crate) struct Speaking {
     prompt: PromptId,
-    repeat: u32,
     play: Option<PlayId>,
+    /// The next piece, while `prompt` plays.
+    ahead: Option<Ahead>,
+    /// All pieces, to be loaded again in each round; empty where there is but one.
+    pieces: Vec<PromptSource>,
+    /// Index of the piece that is loaded next.
+    next: usize,
+    /// Rounds that have not begun, or with a single piece all of them.
+    repeat: u32,
     then: Then,
+}
+
+#[derive(Clone, Debug)]
+struct Ahead {
+    prompt: PromptId,
+    /// `None` while it loads.
+    result: Option<Result<(), PromptFailure>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,15 +60,9 @@ impl Call {
         self.speak(source, repeat, Then::NextVerb);
     }
 
-    /// The prompt of a `<Say>`, with defaults filled in. Warns once a call that a voice is mapped.
-    pub(crate) fn say_source(&mut self, say: Say) -> PromptSource {
-        // Only names of providers have a dot (`Polly.Joanna`).
-        let foreign = say.voice.as_deref().filter(|voice| voice.contains('.'));
-        if let Some(voice) = foreign.filter(|_| !self.facts.voice_warned) {
-            let message = format!("voice `{voice}` is spoken by the local voice of its language");
-            self.facts.voice_warned = true;
-            self.notify(Finding::warning(Code::SAY_VOICE, message), None);
-        }
+    /// The prompt of a `<Say>`, with defaults filled in. Who speaks it knows which voices there are, and warns
+    /// (13511) where another one speaks.
+    pub(crate) fn say_source(&self, say: Say) -> PromptSource {
         let settings = &self.setup.settings;
         PromptSource::Say {
             speech: say.speech,
@@ -74,8 +88,14 @@ impl Call {
     }
 
     fn speak(&mut self, source: PromptSource, repeat: u32, then: Then) {
-        let prompt = self.load(source);
-        self.activity = Activity::Speaking(Speaking { prompt, repeat, play: None, then });
+        let mut pieces = in_pieces(source);
+        // A single piece goes to the core with its repetitions, and is not kept here.
+        let is_one = pieces.len() == 1;
+        let first = if is_one { pieces.remove(0) } else { pieces[0].clone() };
+        let prompt = self.load(first);
+        let repeat = if is_one { repeat } else { repeat - 1 };
+        let speaking = Speaking { prompt, play: None, ahead: None, pieces, next: 1, repeat, then };
+        self.activity = Activity::Speaking(speaking);
     }
 
     /// Has a prompt made ready; [`Waits::on_prompt`] follows.
@@ -107,6 +127,52 @@ impl Call {
     }
 }
 
+/// A long text as several prompts of one voice; anything else as it is.
+fn in_pieces(source: PromptSource) -> Vec<PromptSource> {
+    match source {
+        PromptSource::Say { speech, voice, language } => {
+            let piece = |speech| {
+                let (voice, language) = (voice.clone(), language.clone());
+                PromptSource::Say { speech, voice, language }
+            };
+            speech.in_pieces().into_iter().map(piece).collect()
+        }
+        other => vec![other],
+    }
+}
+
+impl Speaking {
+    /// Plays the prompt that is ready, and has the next one made meanwhile.
+    fn play_ready(&mut self, call: &mut Call) {
+        let is_one = self.pieces.is_empty();
+        self.play = Some(call.play(self.prompt, if is_one { self.repeat } else { 1 }));
+        if self.next == self.pieces.len() && self.repeat > 0 && !is_one {
+            self.repeat -= 1;
+            self.next = 0;
+        }
+        if let Some(source) = self.pieces.get(self.next).cloned() {
+            self.next += 1;
+            self.ahead = Some(Ahead { prompt: call.load(source), result: None });
+        }
+    }
+
+    /// The prompt that comes now failed.
+    fn failed(&self, call: &mut Call, now: Now, failure: &PromptFailure) -> Still {
+        match self.then {
+            Then::NextVerb => {
+                call.prompt_failed(now, self.prompt, failure.code, &failure.sentence);
+            }
+            // Not `fatal`, which would speak the error sentence: that may be the prompt that
+            // failed.
+            Then::HangUp => {
+                call.notify(Finding::error(failure.code, &*failure.sentence), None);
+                call.hang_up(now);
+            }
+        }
+        Still::Over
+    }
+}
+
 impl Waits for Speaking {
     fn on_prompt(
         &mut self,
@@ -115,29 +181,34 @@ impl Waits for Speaking {
         prompt: PromptId,
         result: &Result<(), PromptFailure>,
     ) -> Still {
-        if prompt != self.prompt {
+        if let Some(ahead) = self.ahead.as_mut().filter(|ahead| ahead.prompt == prompt) {
+            ahead.result = Some(result.clone());
             return Still::Waiting;
         }
-        match (result, self.then) {
-            (Ok(()), _) => {
-                self.play = Some(call.play(prompt, self.repeat));
-                return Still::Waiting;
-            }
-            (Err(failure), Then::NextVerb) => {
-                call.prompt_failed(now, prompt, failure.code, &failure.sentence);
-            }
-            // Not `fatal`, which would speak the error sentence: that may be the prompt that
-            // failed.
-            (Err(failure), Then::HangUp) => {
-                call.notify(Finding::error(failure.code, &*failure.sentence), None);
-                call.hang_up(now);
-            }
+        if prompt != self.prompt || self.play.is_some() {
+            return Still::Waiting;
         }
-        Still::Over
+        match result {
+            Ok(()) => {
+                self.play_ready(call);
+                Still::Waiting
+            }
+            Err(failure) => self.failed(call, now, failure),
+        }
     }
 
     fn on_play_ended(&mut self, call: &mut Call, now: Now, play: PlayId) -> Still {
         if self.play != Some(play) {
+            return Still::Waiting;
+        }
+        if let Some(Ahead { prompt, result }) = self.ahead.take() {
+            (self.prompt, self.play) = (prompt, None);
+            match result {
+                Some(Ok(())) => self.play_ready(call),
+                Some(Err(failure)) => return self.failed(call, now, &failure),
+                // The voice is slower than its text: silence until the piece is ready.
+                None => {}
+            }
             return Still::Waiting;
         }
         match self.then {
@@ -152,5 +223,8 @@ impl Waits for Speaking {
             Some(_) => CallEffect::StopPlay,
             None => CallEffect::ForgetPrompt { prompt: self.prompt },
         });
+        if let Some(Ahead { prompt, .. }) = self.ahead.take() {
+            call.effect(CallEffect::ForgetPrompt { prompt });
+        }
     }
 }
