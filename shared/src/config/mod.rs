@@ -25,6 +25,7 @@ mod speech;
 mod streams;
 mod trunk;
 pub mod value;
+mod voice;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -42,10 +43,11 @@ pub use recordings::Recordings;
 pub use retention::Retention;
 pub use section::Setting;
 pub use sip::{AclReject, CallerIds, RejectStatus, Sip};
-pub use speech::{Speech, SpeechEngine};
+pub use speech::{Speech, SpeechEngine, SpeechForm};
 pub use streams::Streams;
 pub use trunk::Trunk;
 pub use value::{ByteSize, PublicAddress};
+pub use voice::{Gender, Voice};
 pub use webhook::Webhook;
 
 use checks::Checks;
@@ -66,6 +68,8 @@ macro_rules! config {
             pub domains: BTreeMap<String, Domain>,
             /// `[[trunk]]`, in the order of the file.
             pub trunks: Vec<Trunk>,
+            /// `[[voice]]`, in the order of the file.
+            pub voices: Vec<Voice>,
         }
 
         impl Config {
@@ -80,7 +84,9 @@ macro_rules! config {
                 let edges = Edge::read_all(layers, &mut problems);
                 let domains = Domain::read_all(layers, &mut problems);
                 let trunks = Trunk::read_all(layers, &mut problems);
-                let config = (|| Some(Self { $( $section: $section?, )+ edges, domains, trunks }))();
+                let voices = Voice::read_all(layers, &mut problems);
+                let config =
+                    (|| Some(Self { $( $section: $section?, )+ edges, domains, trunks, voices }))();
                 match config {
                     Some(config) if problems.is_empty() => config.checked(layers),
                     _ => Err(problems),
@@ -104,7 +110,7 @@ config! {
     log: Log,
 }
 
-const NAMED: &[&[Setting]] = &[Edge::SETTINGS, Domain::SETTINGS, Trunk::SETTINGS];
+const NAMED: &[&[Setting]] = &[Edge::SETTINGS, Domain::SETTINGS, Trunk::SETTINGS, Voice::SETTINGS];
 
 impl Config {
     /// The rules that no single value can hold.
@@ -113,28 +119,19 @@ impl Config {
         self.node.check(&mut checks);
         self.sip.check(&mut checks);
         self.media.check(&mut checks);
+        self.speech.check(&mut checks);
         self.streams.check(&mut checks);
         self.limits.check(&mut checks);
         Edge::check_all(&self.edges, &self.node.edge, &mut checks);
         Trunk::check_all(&self.trunks, &mut checks);
+        Voice::check_all(&self.voices, &self.speech.engine, &mut checks);
         let problems = checks.into_problems();
         if problems.is_empty() { Ok(self) } else { Err(problems) }
     }
 
-    /// Warnings about valid settings, as sentences for the log: keys under a former name, and values
-    /// that this version cannot follow, where the gateway starts with less. Only values that somebody
-    /// set are mentioned.
+    /// Warnings about valid settings, as sentences for the log: keys under a former name.
     pub fn warnings(&self, layers: &Layers) -> Vec<String> {
-        let wanted: [(&str, bool, &str); 1] = [(
-            "speech.engine",
-            self.speech.engine != SpeechEngine::Pico,
-            "the built-in voice speaks instead",
-        )];
-        let not_built = wanted
-            .iter()
-            .filter(|(key, set, _)| *set && layers.is_set(key))
-            .map(|(key, _, instead)| format!("`{key}` is not in this version yet: {instead}."));
-        layers.renamed().map(ToString::to_string).chain(not_built).collect()
+        layers.renamed().map(ToString::to_string).collect()
     }
 }
 
@@ -270,6 +267,9 @@ proxy = []
 allow_private = ["127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
 [speech]
 engine = "pico"
+[[voice]]
+names = ["Polly.Amy*", "woman"]
+voice = "en-GB"
 [recordings]
 [retention]
 "#,
@@ -277,6 +277,8 @@ engine = "pico"
         let config = Config::from_layers(&layers).expect("the design's own file");
         assert_eq!(config.trunks[0].targets, ["sip:192.0.2.20"]);
         assert!(matches!(config.edges["frankfurt"].public_address, PublicAddress::Fixed(_)));
+        assert_eq!(config.speech.engine, [SpeechEngine::Pico]);
+        assert_eq!((config.voices.len(), config.voices[0].gender), (1, Gender::Any));
         assert_eq!(config.warnings(&layers), Vec::<String>::new());
     }
 
@@ -318,6 +320,16 @@ engine = "pico"
         let problems = Config::from_layers(&file("[limits]\naudio = \"64 MiB\"\n"))
             .expect_err("too little for one file");
         assert!(problems[0].to_string().contains("128 MiB"), "{problems:?}");
+        let problems = Config::from_layers(&file("[speech]\nengine = [\"http\", \"command\"]\n"))
+            .expect_err("neither a program nor a URL");
+        let keys: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert!(
+            keys[0].contains("speech.command") && keys[1].contains("speech.http_url"),
+            "{keys:?}"
+        );
+        let problems = Config::from_layers(&file("[[voice]]\nengine = \"command\"\n"))
+            .expect_err("an engine that does not speak");
+        assert!(problems[0].to_string().contains("speech.engine"), "{problems:?}");
     }
 
     #[test]

@@ -126,7 +126,7 @@ macro_rules! word_settings {
         $( $(#[doc = $variant_doc:literal])+ $(#[$default:ident])? $Variant:ident = $word:literal, )+
     } )+) => {$(
         $(#[doc = $doc])+
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         pub enum $Name { $( $(#[doc = $variant_doc])+ $(#[$default])? $Variant, )+ }
 
         impl $Name {

@@ -137,7 +137,7 @@ impl Settings {
             let Some((of, key)) = full.rsplit_once('.') else { continue };
             if of != table {
                 let header = match of.split_once('.') {
-                    Some(("trunk", _)) => "[[trunk]]".to_owned(),
+                    Some((list @ ("trunk" | "voice"), _)) => format!("[[{list}]]"),
                     _ => format!("[{of}]"),
                 };
                 let _ = writeln!(out, "\n{header}");
@@ -157,6 +157,9 @@ impl Settings {
         }
         if self.config.trunks != other.config.trunks {
             keys.push("trunk");
+        }
+        if self.config.voices != other.config.voices {
+            keys.push("voice");
         }
         keys
     }

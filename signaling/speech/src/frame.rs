@@ -3,8 +3,8 @@
 //! Down: `u32` length, `u8` language, markup in UTF-8. Up, once: [`READY`]; then for each request `u32`
 //! length, `u8` kind, and samples (`i16`, 8,000 Hz) or a sentence. Numbers are little-endian.
 
+use crate::language::Language;
 use crate::markup::MARKUP_BYTES_MAX;
-use crate::voice::Language;
 
 /// The first bytes of a worker. Bytes before them come from the start of the process and are skipped.
 pub(crate) const READY: &[u8; 16] = b"\0sidetone-speech";

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use ttspico::{Engine, EngineStatus, PicoError, System, Voice};
 
 use crate::frame::SPEECH_S_MAX;
+use crate::language::Language;
 use crate::markup::PAUSE;
-use crate::voice::Language;
 
 /// Samples per second of the engine.
 pub(crate) const PICO_HZ: u32 = 16_000;

@@ -1,4 +1,4 @@
-//! The queue in front of the speech workers. Shell, on tokio.
+//! The engine `pico`: the queue in front of the worker processes. Shell, on tokio.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,19 +8,19 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audio::{AudioIntake, AudioMemory, Decoder, Pushed};
+use audio::{AudioIntake, AudioMemory, Decoder};
 use call::Speech;
-use plane::g711;
-use shared::config::SpeechEngine;
 use shared::{Prompt, limits};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
+use crate::error::SpeechError;
+use crate::filling::{Bounds, Filling};
 use crate::frame::{self, ANSWER_BYTES_MAX, NOISE_BYTES_MAX, READY};
+use crate::language::Language;
 use crate::markup::markup;
-use crate::voice::Language;
 
 /// Requests that may wait. Past it a request fails at once.
 const QUEUE_MAX: usize = 512;
@@ -61,40 +61,12 @@ impl Program {
 /// The settings of the service.
 #[derive(Clone, Debug)]
 pub struct SpeechSettings {
-    /// `speech.engine`.
-    pub engine: SpeechEngine,
     /// The folder of the voices, written at first start: `<data_dir>/voices`.
     pub voices_dir: PathBuf,
     /// The command line of a worker.
     pub program: Program,
     /// Worker processes: one or two.
     pub workers: usize,
-}
-
-/// Reasons a text was not spoken.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SpeechError {
-    /// The customer's: the text is too long.
-    #[error("the text has {0} characters; {max} can be spoken", max = limits::SAY_CHARACTERS_MAX)]
-    TooLong(usize),
-    /// The customer's or the voice's: this text cannot be spoken.
-    #[error("{0}")]
-    Unspeakable(String),
-    /// The operator's: the engine is not in this version.
-    #[error("speech.engine = \"{}\" is not built in this version; use \"pico\"", .0.word())]
-    EngineNotBuilt(SpeechEngine),
-    /// The system's: the voices or a worker cannot be made ready.
-    #[error("speech is not available: {0}")]
-    Unavailable(String),
-    /// Ours: other audio occupies the memory.
-    #[error("{0}")]
-    NoRoom(String),
-    /// Ours: too many requests wait.
-    #[error("more than {QUEUE_MAX} texts are waiting to be spoken")]
-    Busy,
-    /// The voice took too long; its worker was replaced.
-    #[error("the text was not spoken within {} s", .0.as_secs())]
-    Timeout(Duration),
 }
 
 /// Speaks texts. Cheap to clone; when the last clone is gone, the workers end.
@@ -114,14 +86,8 @@ impl SpeechService {
     /// is charged to the memory of `intake`. Call it inside the tokio runtime.
     ///
     /// # Errors
-    /// An engine that is not built, or a folder that cannot be written.
+    /// A folder that cannot be written.
     pub fn start(settings: SpeechSettings, intake: &AudioIntake) -> Result<Self, SpeechError> {
-        match settings.engine {
-            SpeechEngine::Pico => {}
-            other @ (SpeechEngine::Command | SpeechEngine::Http) => {
-                return Err(SpeechError::EngineNotBuilt(other));
-            }
-        }
         write_voices(&settings.voices_dir).map_err(|error| {
             let folder = settings.voices_dir.display();
             SpeechError::Unavailable(format!("the voices cannot be written to {folder}: {error}"))
@@ -148,7 +114,7 @@ impl SpeechService {
         }
         let (reply, answer) = oneshot::channel();
         let job = Job { language, markup: markup(speech), reply };
-        self.jobs.try_send(job).map_err(|_| SpeechError::Busy)?;
+        self.jobs.try_send(job).map_err(|_| SpeechError::Busy(QUEUE_MAX))?;
         match timeout(SPEAK_MAX, answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(SpeechError::Unavailable("the worker's keeper ended".to_owned())),
@@ -292,26 +258,22 @@ impl Worker {
         memory: &AudioMemory,
         deadline: Instant,
     ) -> io::Result<Result<Prompt, SpeechError>> {
-        let mut decoder = Decoder::of_samples(length as u64);
-        let mut charge = memory.nothing();
+        let bytes_max = length as u64;
+        let bounds = Bounds { pcm_rate: PROMPT_HZ, bytes_max, room_by: deadline };
+        let mut nobody = |_: &[u8]| {};
+        let decoder = Decoder::of_samples(bytes_max);
+        let mut filling = Filling::of(decoder, memory, bounds, &mut nobody);
         let mut piece = [0; PIECE_BYTES];
         let mut left = length;
         while left > 0 {
             let size = left.min(PIECE_BYTES);
             self.answers.read_exact(&mut piece[..size]).await?;
             left -= size;
-            let mut input = &piece[..size];
-            while let Pushed::NeedsRoom(bytes) =
-                decoder.push(&mut input).map_err(io::Error::other)?
-            {
-                if let Err(no_room) = charge.grow(bytes, deadline).await {
-                    return Ok(Err(SpeechError::NoRoom(no_room.to_string())));
-                }
-                decoder.allow(bytes);
+            if let Err(error) = filling.push(&piece[..size]).await {
+                return Ok(Err(error));
             }
         }
-        // A text may have no sound.
-        Ok(Ok(decoder.finish(charge).unwrap_or_else(|_| g711::prompt(&[]))))
+        Ok(filling.finish())
     }
 }
 
@@ -319,6 +281,8 @@ fn nonsense() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the worker talks nonsense")
 }
 
+/// Samples a second of a worker's answer.
+const PROMPT_HZ: u32 = 8_000;
 /// Bytes of samples read from a worker at once.
 const PIECE_BYTES: usize = 16 * 1024;
 
@@ -343,6 +307,7 @@ const VOICES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/voices.rs")
 #[cfg(test)]
 mod tests {
     use call::speech::{Manner, Part};
+    use plane::g711;
     use shared::Codec;
 
     use super::*;
@@ -504,12 +469,6 @@ mod tests {
     #[tokio::test]
     async fn a_text_that_cannot_be_spoken_fails_with_a_reason() {
         let folder = tempfile::tempdir().unwrap();
-        let http = SpeechSettings { engine: SpeechEngine::Http, ..settings(folder.path()) };
-        let error = start(http).map(|_| ()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "speech.engine = \"http\" is not built in this version; use \"pico\""
-        );
         let service = start(settings(folder.path())).unwrap();
         let long = Speech::plain("a".repeat(limits::SAY_CHARACTERS_MAX + 1));
         assert_eq!(service.speak(&long, Language::German).await, Err(SpeechError::TooLong(4_097)));
@@ -552,7 +511,6 @@ mod tests {
     fn settings(voices: &Path) -> SpeechSettings {
         let own_test = format!("{}::worker_process", module_path!().split_once("::").unwrap().1);
         SpeechSettings {
-            engine: SpeechEngine::Pico,
             voices_dir: voices.to_owned(),
             program: Program {
                 program: std::env::current_exe().unwrap(),

@@ -1,175 +1,329 @@
-//! Maps the voice and language of a `<Say>` to a built-in voice. Pure.
+//! Maps the voice and language of a `<Say>` to voices that are here. Pure.
+//!
+//! Documents name the voices of a cloud (`Polly.Joanna`, `Google.de-DE-Wavenet-A`) or none (`man`, `woman`,
+//! `alice`). A `[[voice]]` of the settings that has the name is the voice; else one of the language and, if it can
+//! be, of the gender; else the engines speak with what they have. The choice is a list, because an engine may
+//! fail: each route is tried after the one before it.
 
-/// A language of the built-in voice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Language {
-    /// `en-US`, the default.
-    AmericanEnglish,
-    /// `en-GB`.
-    BritishEnglish,
-    /// `de-DE`.
-    German,
-    /// `es-ES`.
-    Spanish,
-    /// `fr-FR`.
-    French,
-    /// `it-IT`.
-    Italian,
+use shared::config::{Gender, SpeechEngine, Voice};
+
+use crate::language::Language;
+
+/// One way to have a text spoken.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Route {
+    /// Who speaks.
+    pub engine: SpeechEngine,
+    /// The name of the voice there: the locale for pico; empty = the engine's default.
+    pub voice: String,
+    /// The language that was asked for, as a locale.
+    pub language: String,
 }
 
-impl Language {
-    /// All languages. The index is the number in a frame of the worker.
-    pub(crate) const ALL: [Self; 6] = [
-        Self::AmericanEnglish,
-        Self::BritishEnglish,
-        Self::German,
-        Self::Spanish,
-        Self::French,
-        Self::Italian,
-    ];
-
-    /// The locale code.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::AmericanEnglish => "en-US",
-            Self::BritishEnglish => "en-GB",
-            Self::German => "de-DE",
-            Self::Spanish => "es-ES",
-            Self::French => "fr-FR",
-            Self::Italian => "it-IT",
-        }
-    }
-
-    /// File names of the voice: text analysis and signal generation.
-    pub(crate) const fn files(self) -> [&'static str; 2] {
-        match self {
-            Self::AmericanEnglish => ["en-US_ta.bin", "en-US_lh0_sg.bin"],
-            Self::BritishEnglish => ["en-GB_ta.bin", "en-GB_kh0_sg.bin"],
-            Self::German => ["de-DE_ta.bin", "de-DE_gl0_sg.bin"],
-            Self::Spanish => ["es-ES_ta.bin", "es-ES_zl0_sg.bin"],
-            Self::French => ["fr-FR_ta.bin", "fr-FR_nk0_sg.bin"],
-            Self::Italian => ["it-IT_ta.bin", "it-IT_cm0_sg.bin"],
-        }
-    }
-
-    fn of_code(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|language| language.code().eq_ignore_ascii_case(code))
-    }
-
-    /// The closest language: `de-AT` is spoken as `de-DE`, any English except American as `en-GB`.
-    fn of_relative(code: &str) -> Option<Self> {
-        match code.split(['-', '_']).next()?.to_ascii_lowercase().as_str() {
-            "en" if code.len() == 2 => Some(Self::AmericanEnglish),
-            "en" => Some(Self::BritishEnglish),
-            "de" => Some(Self::German),
-            "es" => Some(Self::Spanish),
-            "fr" => Some(Self::French),
-            "it" => Some(Self::Italian),
-            _ => None,
-        }
-    }
-}
-
-/// The chosen voice, and whether it is the requested one.
+/// The chosen voices, and whether the first is the requested one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VoiceChoice {
-    /// The voice, named by its language.
-    pub language: Language,
+    /// At least one, in the order of trying.
+    pub routes: Vec<Route>,
     /// The sentence of the warning 13511; `None`: it is the requested voice.
     pub fell_back: Option<String>,
 }
 
-/// The voice for a `<Say>`: `voice` and `language` as the document has them, empty when it has none.
-///
-/// The legacy names `man`, `woman` and `alice` mean the default voice. The voices of providers (`Polly.`,
-/// `Google.`) do not exist here, but their language is used if they name one.
-pub fn choose(voice: &str, language: &str) -> VoiceChoice {
-    let from_voice = language_of_voice(voice);
-    // `en-US` is also the value of an absent attribute, so the language of a named voice has precedence.
-    let asked = match from_voice {
-        Some(of_voice) if language.is_empty() || language.eq_ignore_ascii_case("en-US") => of_voice,
-        _ if language.is_empty() => "en-US",
-        _ => language,
-    };
-    let exact = Language::of_code(asked);
-    let is_bare = asked.len() == 2;
-    let chosen = exact.or_else(|| Language::of_relative(asked));
-    let chosen_or_default = chosen.unwrap_or(Language::AmericanEnglish);
-    let is_basic = matches!(voice.to_ascii_lowercase().as_str(), "" | "man" | "woman" | "alice");
-    let speaks_asked = exact.is_some() || (is_bare && chosen.is_some());
-    let fell_back = match (is_basic, speaks_asked) {
-        (true, true) => None,
-        (false, true) => {
-            Some(format!("voice `{voice}` is not here; the built-in {asked} voice speaks"))
-        }
-        (_, false) => Some(format!(
-            "voice `{voice}` in language `{asked}` is not here; the built-in {} voice speaks",
-            chosen_or_default.code()
-        )),
-    };
-    VoiceChoice { language: chosen_or_default, fell_back }
+/// The voices of the settings.
+#[derive(Clone, Debug)]
+pub struct VoiceTable {
+    /// `[[voice]]`, in the order of the file.
+    pub voices: Vec<Voice>,
+    /// `speech.engine`; not empty.
+    pub engines: Vec<SpeechEngine>,
+    /// `speech.voice`.
+    pub default_voice: String,
 }
 
-/// The language that the name of a provider's voice implies.
-fn language_of_voice(voice: &str) -> Option<&str> {
+/// What a document asks for.
+struct Asked<'a> {
+    voice: &'a str,
+    language: &'a str,
+    gender: Gender,
+    /// No voice, or a legacy name: any voice of the language will do.
+    is_basic: bool,
+}
+
+impl VoiceTable {
+    /// The voices for a `<Say>`: `voice` and `language` as the document has them, empty when it has none.
+    pub fn choose(&self, voice: &str, language: &str) -> VoiceChoice {
+        let asked = Asked::new(voice, language);
+        let fitting = self.voices.iter().filter_map(|voice| Some((fit(voice, &asked)?, voice)));
+        // The first of the best: `max_by_key` would take the last.
+        let best = fitting.reduce(|best, next| if next.0 > best.0 { next } else { best });
+        let mut routes: Vec<Route> = best.iter().map(|(_, voice)| route(voice, &asked)).collect();
+        for engine in &self.engines {
+            if routes.iter().all(|route| route.engine != *engine) {
+                routes.push(self.default_route(*engine, &asked));
+            }
+        }
+        let fell_back = match best {
+            Some((Fit::Name, _)) => None,
+            Some(_) if asked.is_basic => None,
+            Some((_, here)) => {
+                let name = if here.voice.is_empty() { "default" } else { &*here.voice };
+                Some(format!("voice `{voice}` is not here; the voice `{name}` speaks"))
+            }
+            None => self.default_fell_back(&asked),
+        };
+        VoiceChoice { routes, fell_back }
+    }
+
+    fn default_route(&self, engine: SpeechEngine, asked: &Asked<'_>) -> Route {
+        let voice = match engine {
+            SpeechEngine::Pico => built_in(asked.language).0.code().to_owned(),
+            SpeechEngine::Command | SpeechEngine::Http => self.default_voice.clone(),
+        };
+        Route { engine, voice, language: asked.language.to_owned() }
+    }
+
+    /// The warning where no `[[voice]]` fits.
+    fn default_fell_back(&self, asked: &Asked<'_>) -> Option<String> {
+        let Asked { voice, language, is_basic, .. } = *asked;
+        match self.engines.first().copied().unwrap_or_default() {
+            SpeechEngine::Pico => {
+                let (here, is_asked) = built_in(language);
+                match (is_basic, is_asked) {
+                    (true, true) => None,
+                    (false, true) => Some(format!(
+                        "voice `{voice}` is not here; the built-in {language} voice speaks"
+                    )),
+                    (_, false) => Some(format!(
+                        "voice `{voice}` in language `{language}` is not here; the built-in {} voice speaks",
+                        here.code()
+                    )),
+                }
+            }
+            // Its languages are the operator's business.
+            SpeechEngine::Command | SpeechEngine::Http if is_basic => None,
+            engine @ (SpeechEngine::Command | SpeechEngine::Http) => Some(format!(
+                "voice `{voice}` is not here; the default voice of the engine {} speaks",
+                engine.word()
+            )),
+        }
+    }
+}
+
+/// How well a voice of the settings fits, the best last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    Language,
+    AnyGender,
+    Gender,
+    Name,
+}
+
+fn fit(voice: &Voice, asked: &Asked<'_>) -> Option<Fit> {
+    let speaks = voice.languages.iter().any(|language| is_language(language, asked.language));
+    let is_named = voice.names.iter().any(|name| is_name(name, asked.voice));
+    if is_named && (speaks || voice.languages.is_empty()) {
+        return Some(Fit::Name);
+    }
+    // A voice without a language stands for its names alone.
+    let gender = || match (voice.gender, asked.gender) {
+        (Gender::Any, _) | (_, Gender::Any) => Fit::AnyGender,
+        (here, wanted) if here == wanted => Fit::Gender,
+        _ => Fit::Language,
+    };
+    speaks.then(gender)
+}
+
+fn is_name(name: &str, asked: &str) -> bool {
+    match name.strip_suffix('*') {
+        Some(start) => asked.get(..start.len()).is_some_and(|it| it.eq_ignore_ascii_case(start)),
+        None => name.eq_ignore_ascii_case(asked),
+    }
+}
+
+/// `en` of either side stands for every English.
+fn is_language(here: &str, asked: &str) -> bool {
+    let base = |code: &str| code.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
+    let is_base = |code: &str| !code.contains(['-', '_']);
+    here.eq_ignore_ascii_case(asked)
+        || ((is_base(here) || is_base(asked)) && base(here) == base(asked))
+}
+
+fn route(voice: &Voice, asked: &Asked<'_>) -> Route {
+    let name = match voice.engine {
+        SpeechEngine::Pico => Language::of_code(&voice.voice)
+            .unwrap_or_else(|| built_in(asked.language).0)
+            .code()
+            .to_owned(),
+        SpeechEngine::Command | SpeechEngine::Http => voice.voice.clone(),
+    };
+    Route { engine: voice.engine, voice: name, language: asked.language.to_owned() }
+}
+
+/// The built-in voice for a language, and whether it speaks exactly that language.
+fn built_in(language: &str) -> (Language, bool) {
+    let exact = Language::of_code(language);
+    let chosen = exact.or_else(|| Language::of_relative(language));
+    let is_asked = exact.is_some() || (language.len() == 2 && chosen.is_some());
+    (chosen.unwrap_or(Language::AmericanEnglish), is_asked)
+}
+
+impl<'a> Asked<'a> {
+    fn new(voice: &'a str, language: &'a str) -> Self {
+        let named = meaning_of(voice);
+        let of_voice = named.map(|(language, _)| language);
+        // `en-US` is also the value of an absent attribute, so the language of a named voice has precedence.
+        let language = match of_voice {
+            Some(of_voice) if language.is_empty() || language.eq_ignore_ascii_case("en-US") => {
+                of_voice
+            }
+            _ if language.is_empty() => "en-US",
+            _ => language,
+        };
+        let gender = match voice.to_ascii_lowercase().as_str() {
+            "man" => Gender::Male,
+            "woman" | "alice" => Gender::Female,
+            _ => named.map_or(Gender::Any, |(_, gender)| gender),
+        };
+        let is_basic = !voice.contains('.');
+        Self { voice, language, gender, is_basic }
+    }
+}
+
+/// Language and gender that the name of a provider's voice implies.
+fn meaning_of(voice: &str) -> Option<(&str, Gender)> {
     if let Some(google) = voice.strip_prefix("Google.") {
         // Google.<locale>-<Voice>: the locale is the first two parts.
         let end = google.match_indices('-').nth(1).map(|(at, _)| at)?;
-        return google.get(..end);
+        return Some((google.get(..end)?, Gender::Any));
     }
     let name = voice.strip_prefix("Polly.")?.split('-').next()?;
-    POLLY.iter().find(|(_, names)| names.contains(&name)).map(|(language, _)| *language)
+    let found = |names: &str| names.split(' ').any(|other| other == name);
+    POLLY.iter().find_map(|(language, female, male)| match (found(female), found(male)) {
+        (true, _) => Some((*language, Gender::Female)),
+        (false, true) => Some((*language, Gender::Male)),
+        (false, false) => None,
+    })
 }
 
-/// The voices of Amazon Polly in the built-in languages, by language.
-const POLLY: [(&str, &[&str]); 6] = [
+/// The voices of Amazon Polly by language: female ones, male ones.
+const POLLY: &[(&str, &str, &str)] = &[
     (
         "en-US",
-        &[
-            "Danielle", "Gregory", "Ivy", "Joanna", "Joey", "Justin", "Kendra", "Kevin",
-            "Kimberly", "Matthew", "Ruth", "Salli", "Stephen",
-        ],
+        "Danielle Ivy Joanna Kendra Kimberly Ruth Salli",
+        "Gregory Joey Justin Kevin Matthew Stephen",
     ),
-    ("en-GB", &["Amy", "Arthur", "Brian", "Emma"]),
-    ("de-DE", &["Daniel", "Hans", "Marlene", "Vicki"]),
-    ("es-ES", &["Conchita", "Enrique", "Lucia", "Sergio"]),
-    ("fr-FR", &["Celine", "Lea", "Mathieu", "Remi"]),
-    ("it-IT", &["Adriano", "Bianca", "Carla", "Giorgio"]),
+    ("en-GB", "Amy Emma", "Arthur Brian"),
+    ("en-AU", "Nicole Olivia", "Russell"),
+    ("en-IN", "Aditi Kajal Raveena", ""),
+    ("en-IE", "Niamh", ""),
+    ("en-NZ", "Aria", ""),
+    ("en-ZA", "Ayanda", ""),
+    ("en-GB-WLS", "", "Geraint"),
+    ("de-DE", "Marlene Vicki", "Daniel Hans"),
+    ("de-AT", "Hannah", ""),
+    ("de-CH", "Sabrina", ""),
+    ("es-ES", "Conchita Lucia", "Enrique Sergio"),
+    ("es-MX", "Mia", "Andres"),
+    ("es-US", "Lupe Penelope", "Miguel Pedro"),
+    ("fr-FR", "Celine Lea", "Mathieu Remi"),
+    ("fr-CA", "Chantal Gabrielle", "Liam"),
+    ("fr-BE", "Isabelle", ""),
+    ("it-IT", "Bianca Carla", "Adriano Giorgio"),
+    ("pt-BR", "Camila Vitoria", "Ricardo Thiago"),
+    ("pt-PT", "Ines", "Cristiano"),
+    ("nl-NL", "Laura Lotte", "Ruben"),
+    ("nl-BE", "Lisa", ""),
+    ("pl-PL", "Ewa Maja Ola", "Jacek Jan"),
+    ("ru-RU", "Tatyana", "Maxim"),
+    ("da-DK", "Naja Sofie", "Mads"),
+    ("nb-NO", "Ida Liv", ""),
+    ("sv-SE", "Astrid Elin", ""),
+    ("fi-FI", "Suvi", ""),
+    ("is-IS", "Dora", "Karl"),
+    ("ro-RO", "Carmen", ""),
+    ("tr-TR", "Burcu Filiz", ""),
+    ("ca-ES", "Arlet", ""),
+    ("cs-CZ", "Jitka", ""),
+    ("cy-GB", "Gwyneth", ""),
+    ("ja-JP", "Kazuha Mizuki Tomoko", "Takumi"),
+    ("ko-KR", "Jihye Seoyeon", ""),
+    ("cmn-CN", "Zhiyu", ""),
+    ("yue-CN", "Hiujin", ""),
+    ("arb", "Zeina", ""),
+    ("ar-AE", "Hala", "Zayd"),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn pico() -> VoiceTable {
+        let engines = vec![SpeechEngine::Pico];
+        VoiceTable { voices: Vec::new(), engines, default_voice: String::new() }
+    }
+
+    fn voice(names: &[&str], languages: &[&str], gender: Gender, voice: &str) -> Voice {
+        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        let (names, languages) = (texts(names), texts(languages));
+        Voice { names, languages, gender, engine: SpeechEngine::Command, voice: voice.to_owned() }
+    }
+
     #[test]
     fn the_default_and_the_legacy_names_are_not_a_fallback() {
         for voice in ["", "man", "woman", "alice"] {
             for language in ["", "en-US", "en-us"] {
-                assert_eq!(language_of(voice, language), (Language::AmericanEnglish, false));
+                assert_eq!(language_of(voice, language), ("en-US".to_owned(), false));
             }
         }
-        assert_eq!(language_of("alice", "de-DE"), (Language::German, false));
-        assert_eq!(language_of("", "fr"), (Language::French, false));
+        assert_eq!(language_of("alice", "de-DE"), ("de-DE".to_owned(), false));
+        assert_eq!(language_of("", "fr"), ("fr-FR".to_owned(), false));
     }
 
     #[test]
     fn a_related_language_speaks_with_a_warning() {
-        assert_eq!(language_of("", "de-AT"), (Language::German, true));
-        assert_eq!(language_of("", "en-AU"), (Language::BritishEnglish, true));
-        assert_eq!(language_of("", "ja-JP"), (Language::AmericanEnglish, true));
+        assert_eq!(language_of("", "de-AT"), ("de-DE".to_owned(), true));
+        assert_eq!(language_of("", "en-AU"), ("en-GB".to_owned(), true));
+        assert_eq!(language_of("", "ja-JP"), ("en-US".to_owned(), true));
     }
 
     #[test]
     fn a_providers_voice_falls_back_in_its_own_language() {
-        assert_eq!(language_of("Polly.Hans", ""), (Language::German, true));
-        assert_eq!(language_of("Polly.Vicki-Neural", "en-US"), (Language::German, true));
-        assert_eq!(language_of("Google.it-IT-Standard-A", "en-US"), (Language::Italian, true));
-        assert_eq!(language_of("Polly.Joanna", "es-ES"), (Language::Spanish, true));
-        assert_eq!(language_of("Google.", ""), (Language::AmericanEnglish, true));
+        assert_eq!(language_of("Polly.Hans", ""), ("de-DE".to_owned(), true));
+        assert_eq!(language_of("Polly.Vicki-Neural", "en-US"), ("de-DE".to_owned(), true));
+        assert_eq!(language_of("Google.it-IT-Standard-A", "en-US"), ("it-IT".to_owned(), true));
+        assert_eq!(language_of("Polly.Joanna", "es-ES"), ("es-ES".to_owned(), true));
+        assert_eq!(language_of("Google.", ""), ("en-US".to_owned(), true));
     }
 
-    fn language_of(voice: &str, language: &str) -> (Language, bool) {
-        let choice = choose(voice, language);
-        (choice.language, choice.fell_back.is_some())
+    #[test]
+    fn a_voice_of_the_settings_is_found_by_name_then_by_language_and_gender() {
+        let table = VoiceTable {
+            voices: vec![
+                voice(&[], &["en"], Gender::Female, "amy"),
+                voice(&[], &["en-US"], Gender::Male, "joe"),
+                voice(&["Polly.Ruth*", "alice"], &[], Gender::Any, "ruth"),
+            ],
+            engines: vec![SpeechEngine::Command, SpeechEngine::Pico],
+            default_voice: "plain".to_owned(),
+        };
+        let chosen = |voice, language| {
+            let VoiceChoice { routes, fell_back } = table.choose(voice, language);
+            let last = routes.last().map(|route| (route.engine, route.voice.clone())).unwrap();
+            assert_eq!(last.0, SpeechEngine::Pico, "takes over where the command fails");
+            (routes[0].voice.clone(), last.1, fell_back.is_some())
+        };
+        let expect = |first: &str, last: &str, warned| (first.to_owned(), last.to_owned(), warned);
+        assert_eq!(chosen("Polly.Ruth-Neural", ""), expect("ruth", "en-US", false));
+        assert_eq!(chosen("alice", "en-GB"), expect("ruth", "en-GB", false));
+        assert_eq!(chosen("man", ""), expect("joe", "en-US", false));
+        assert_eq!(chosen("Polly.Joanna", ""), expect("amy", "en-US", true));
+        assert_eq!(chosen("Polly.Brian", ""), expect("amy", "en-GB", true), "no male one here");
+        assert_eq!(chosen("", "de-DE"), expect("plain", "de-DE", false));
+        assert_eq!(chosen("Polly.Hans", ""), expect("plain", "de-DE", true));
+    }
+
+    fn language_of(voice: &str, language: &str) -> (String, bool) {
+        let choice = pico().choose(voice, language);
+        (choice.routes[0].voice.clone(), choice.fell_back.is_some())
     }
 }

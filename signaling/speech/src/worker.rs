@@ -9,8 +9,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::frame::{READY, REQUEST_BYTES_MAX, answer, parse_request};
+use crate::language::Language;
 use crate::pico::{PICO_HZ, Pico};
-use crate::voice::Language;
 
 /// Processor seconds of one request. Past it the kernel ends the process.
 const REQUEST_CPU_S: u64 = 25;

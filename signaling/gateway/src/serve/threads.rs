@@ -23,7 +23,7 @@ use shared::ids::Origin;
 use shared::{MediaInterface, Sink};
 use shell::{Clock, Sender, Text, random};
 use speech::prompts::PromptLoader;
-use speech::{Program, SpeechError, SpeechService, SpeechSettings};
+use speech::{Program, SpeechError, SpeechService, SpeechSettings, Voices};
 use storage::{Bucket, Outbox};
 use store::{Retention, Unwritten};
 use streams::{StreamMeters, Streams, StreamsParts};
@@ -86,6 +86,7 @@ struct Counters {
     webhooks: WebhookClient,
     bucket: Bucket,
     streams: Arc<StreamMeters>,
+    voices: Voices,
 }
 
 impl Counters {
@@ -98,6 +99,7 @@ impl Counters {
         self.webhooks.meters().snapshot().write(text);
         self.bucket.write_metrics(text);
         self.streams.snapshot().write(text);
+        self.voices.write_metrics(text);
         self.webhooks.intake().memory().figures().write(text);
     }
 }
@@ -125,7 +127,9 @@ impl Listeners<'_> {
         let stream_meters = streams.meters();
         let sip = SipResolver::new(resolver, config.sip.allow_private_targets);
         let (client, answers) = (webhooks.clone(), messages.clone());
-        let jobs = start_jobs(&data, &runtime, sip, client, answers, (recorder, streams));
+        let prompts = start_prompts(config, &data, &runtime, webhooks.clone());
+        let voices = prompts.voices().clone();
+        let jobs = start_jobs(prompts, &runtime, sip, client, answers, (recorder, streams));
         let bucket = start_bucket(&outbox, &webhooks, &runtime, messages.clone());
 
         let mut settings = control_settings(config, plan.origin, &plan.memory, &addresses);
@@ -194,6 +198,7 @@ impl Listeners<'_> {
             webhooks,
             bucket,
             streams: stream_meters,
+            voices,
         };
         Ok(Threads {
             bound: as_bound(config, &addresses),
@@ -410,16 +415,26 @@ fn start_streams(
     system("the thread of the streams", streams.start(parts))
 }
 
-fn start_jobs(
+fn start_prompts(
+    config: &Config,
     data: &DataDir,
+    runtime: &Runtime,
+    webhooks: WebhookClient,
+) -> PromptLoader {
+    let _inside = runtime.enter();
+    let pico = start_pico(config, data, webhooks.intake());
+    let voices = Voices::new(&config.speech, &config.voices, pico, &webhooks);
+    PromptLoader::new(webhooks, voices)
+}
+
+fn start_jobs(
+    prompts: PromptLoader,
     runtime: &Runtime,
     sip: SipResolver,
     webhooks: WebhookClient,
     answers: Sender<Message>,
     (recorder, streams): (Recorder, Streams),
 ) -> Jobs {
-    let _inside = runtime.enter();
-    let prompts = PromptLoader::new(webhooks.clone(), start_speech(data, webhooks.intake()));
     Jobs {
         runtime: runtime.handle().clone(),
         answers,
@@ -433,13 +448,20 @@ fn start_jobs(
     }
 }
 
-/// Starts the voice. Without it calls go on: every <Say> fails with its code, and the log says why once.
-fn start_speech(data: &DataDir, intake: &AudioIntake) -> Result<SpeechService, SpeechError> {
+/// Starts the built-in voice, if it is one of the engines. Without it calls go on: a <Say> that no other engine
+/// speaks fails with its code, and the log says why once.
+fn start_pico(
+    config: &Config,
+    data: &DataDir,
+    intake: &AudioIntake,
+) -> Result<SpeechService, SpeechError> {
+    if !config.speech.engine.contains(&SpeechEngine::Pico) {
+        return Err(SpeechError::Unavailable("speech.engine does not have pico".to_owned()));
+    }
     let program =
         Program::this_binary().map_err(|error| SpeechError::Unavailable(error.to_string()));
     let speech = program.and_then(|program| {
         let settings = SpeechSettings {
-            engine: SpeechEngine::Pico,
             voices_dir: data.path().join("voices"),
             program,
             workers: SPEECH_WORKERS,
@@ -447,7 +469,7 @@ fn start_speech(data: &DataDir, intake: &AudioIntake) -> Result<SpeechService, S
         SpeechService::start(settings, intake)
     });
     if let Err(error) = &speech {
-        tracing::error!(%error, "<Say> cannot speak");
+        tracing::error!(%error, "the built-in voice cannot speak");
     }
     speech
 }

@@ -93,6 +93,7 @@ mod transfers;
 mod trunks;
 mod unmodified;
 mod vendor;
+mod voices;
 mod webhooks;
 mod wire;
 mod zone;

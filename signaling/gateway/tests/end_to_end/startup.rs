@@ -172,15 +172,6 @@ fn words_that_are_not_built_yet_say_so() {
 }
 
 #[test]
-fn what_the_settings_ask_but_this_version_has_not_is_said_once() {
-    let gateway = Gateway::start("[speech]\nengine = \"http\"\n");
-    let said = "`speech.engine` is not in this version yet";
-    gateway.wait_for_log(said);
-    let log = gateway.log();
-    assert_eq!(log.matches(said).count(), 1, "{log}");
-}
-
-#[test]
 fn former_names_of_settings_are_accepted_with_one_warning() {
     let gateway = Gateway::start_with_sip("streams_max = 50\n", "");
     let warning = "`sip.streams_max` is now named `sip.connections_max`: rename it";

@@ -20,7 +20,10 @@ use webhook::{Fetched, MediaRequest, Validators, WebhookClient, WebhookFailure};
 
 use super::cache::Cache;
 use super::flights::Flights;
-use crate::{Language, SpeechError, SpeechService, VoiceChoice, choose};
+use crate::error::SpeechError;
+use crate::filling::Hearer;
+use crate::voice::{Route, VoiceChoice};
+use crate::voices::{Spoken, Voices};
 
 /// Longest freshness that a file may declare.
 const FRESH_MAX: Duration = Duration::from_secs(24 * 3_600);
@@ -46,17 +49,17 @@ pub struct PromptLoader {
 
 struct Inner {
     client: WebhookClient,
-    speech: Result<SpeechService, SpeechError>,
+    voices: Voices,
     memory: AudioMemory,
     kept: Mutex<Cache<Key, Kept>>,
-    flights: Flights<Key, Result<Arc<Prompt>, PromptFailure>>,
+    flights: Flights<Key, Result<LoadedPrompt, PromptFailure>>,
 }
 
 /// The identity of a prompt in the cache.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
-    /// A speech and the language that speaks it.
-    Speech(Speech, &'static str),
+    /// A speech and the voice that speaks it.
+    Speech(Speech, Route),
     /// Accounts do not see each other's files: an answer may depend on the signature.
     File(AccountSid, String),
     Tone(Tone),
@@ -65,7 +68,10 @@ enum Key {
 impl Key {
     fn bytes(&self) -> usize {
         match self {
-            Self::Speech(speech, _) => speech.words().len() + size_of_val(&*speech.parts),
+            Self::Speech(speech, route) => {
+                let voice = route.voice.len() + route.language.len();
+                speech.words().len() + size_of_val(&*speech.parts) + voice
+            }
             Self::File(_, text) => text.len(),
             Self::Tone(_) => 0,
         }
@@ -89,13 +95,13 @@ impl Kept {
 }
 
 impl PromptLoader {
-    /// A loader that fetches with `client` and charges audio to the memory of its intake. Without a
-    /// speech service every `<Say>` fails with the error of the service.
-    pub fn new(client: WebhookClient, speech: Result<SpeechService, SpeechError>) -> Self {
+    /// A loader that fetches with `client`, speaks with `voices` and charges audio to the memory of the
+    /// client's intake.
+    pub fn new(client: WebhookClient, voices: Voices) -> Self {
         let memory = client.intake().memory().clone();
         let inner = Arc::new(Inner {
             client,
-            speech,
+            voices,
             memory: memory.clone(),
             kept: Mutex::new(Cache::new()),
             flights: Flights::new(),
@@ -118,18 +124,54 @@ impl PromptLoader {
         who: &MediaRequest,
     ) -> Result<LoadedPrompt, PromptFailure> {
         let inner = &self.inner;
-        let mut fell_back = None;
-        let prompt = match source {
+        match source {
             PromptSource::Say { speech, voice, language } => {
-                let choice = choose(&voice, &language);
-                fell_back.clone_from(&choice.fell_back);
-                inner.speech(speech, choice).await?
+                let choice = inner.voices.choose(&voice, &language);
+                inner.speech(speech, choice).await
             }
-            PromptSource::Url(url) => inner.file(url, who).await?,
-            PromptSource::Audio(audio) => audio?,
-            PromptSource::Tone(tone) => inner.tone(tone).await?,
-        };
-        Ok(LoadedPrompt { prompt, fell_back })
+            PromptSource::Url(url) => inner.file(url, who).await,
+            PromptSource::Audio(audio) => Ok(LoadedPrompt::of(audio?)),
+            PromptSource::Tone(tone) => inner.tone(tone).await,
+        }
+    }
+
+    /// The voices.
+    pub fn voices(&self) -> &Voices {
+        &self.inner.voices
+    }
+
+    /// Speaks a text to `hearer` while its audio is made, from the cache where it is there. The sentence is that
+    /// of the warning 13511.
+    ///
+    /// # Errors
+    /// As [`PromptLoader::load`].
+    pub async fn speak_to(
+        &self,
+        speech: Speech,
+        voice: &str,
+        language: &str,
+        hearer: Hearer<'_>,
+    ) -> Result<Option<String>, PromptFailure> {
+        let choice = self.inner.voices.choose(voice, language);
+        let Some(first) = choice.routes.first().cloned() else { return Err(broke_down()) };
+        let key = Key::Speech(speech, first);
+        if let Some(kept) = self.inner.kept.lock().find(&key) {
+            hearer(&kept.prompt.mulaw);
+            return Ok(choice.fell_back);
+        }
+        let Key::Speech(speech, _) = &key else { return Err(broke_down()) };
+        let spoken = self.inner.voices.speak(speech, &choice, hearer).await;
+        let Spoken { prompt, instead } = spoken.map_err(|error| speech_failure(&error))?;
+        if instead.is_none() {
+            self.inner.keep(key, &Arc::new(prompt), Validators::default(), None);
+        }
+        Ok(instead.or(choice.fell_back))
+    }
+}
+
+impl LoadedPrompt {
+    const fn of(prompt: Arc<Prompt>) -> Self {
+        Self { prompt, fell_back: None }
     }
 }
 
@@ -138,41 +180,33 @@ impl Inner {
         self: &Arc<Self>,
         speech: Speech,
         choice: VoiceChoice,
-    ) -> Result<Arc<Prompt>, PromptFailure> {
-        let key = Key::Speech(speech, choice.language.code());
+    ) -> Result<LoadedPrompt, PromptFailure> {
+        let Some(first) = choice.routes.first().cloned() else { return Err(broke_down()) };
+        let fell_back = choice.fell_back.clone();
+        let key = Key::Speech(speech, first);
         if let Some(kept) = self.kept.lock().find(&key) {
-            return Ok(kept.prompt);
+            return Ok(LoadedPrompt { prompt: kept.prompt, fell_back });
         }
         let load = self.load_by(&key, move |inner, key| async move {
             let Key::Speech(speech, _) = &key else { return Err(broke_down()) };
-            let prompt = inner.speak(speech, choice.language).await?;
-            inner.keep(key, &prompt, Validators::default(), None);
-            Ok(prompt)
+            let spoken = inner.voices.speak(speech, &choice, &mut |_| {}).await;
+            let Spoken { prompt, instead } = spoken.map_err(|error| speech_failure(&error))?;
+            let prompt = Arc::new(prompt);
+            // Audio of another engine must not stay when the first one is well again.
+            if instead.is_none() {
+                inner.keep(key, &prompt, Validators::default(), None);
+            }
+            Ok(LoadedPrompt { prompt, fell_back: instead })
         });
-        load.await
+        let loaded = load.await?;
+        // Another request may have begun the load, with another name for the voice.
+        Ok(LoadedPrompt { fell_back: loaded.fell_back.or(fell_back), ..loaded })
     }
 
-    async fn speak(
-        &self,
-        speech: &Speech,
-        language: Language,
-    ) -> Result<Arc<Prompt>, PromptFailure> {
-        let service = self.speech.as_ref().map_err(speech_failure)?;
-        let prompt = service.speak(speech, language).await;
-        let prompt = prompt.map_err(|error| speech_failure(&error))?;
-        if prompt.mulaw.is_empty() {
-            return Err(failure(
-                Code::SAY_TEXT,
-                "the text has nothing that can be spoken".to_owned(),
-            ));
-        }
-        Ok(Arc::new(prompt))
-    }
-
-    async fn tone(self: &Arc<Self>, tone: Tone) -> Result<Arc<Prompt>, PromptFailure> {
+    async fn tone(self: &Arc<Self>, tone: Tone) -> Result<LoadedPrompt, PromptFailure> {
         let key = Key::Tone(tone);
         if let Some(kept) = self.kept.lock().find(&key) {
-            return Ok(kept.prompt);
+            return Ok(LoadedPrompt::of(kept.prompt));
         }
         let load = self.load_by(&key, move |inner, key| async move {
             let Prompt { mulaw, alaw } = g711::prompt(&tone_samples(tone));
@@ -184,7 +218,7 @@ impl Inner {
                 [(first, mulaw), (charge, alaw)].map(|(charge, bytes)| charge.own(bytes.into()));
             let prompt = Arc::new(Prompt { mulaw, alaw });
             inner.keep(key, &prompt, Validators::default(), None);
-            Ok(prompt)
+            Ok(LoadedPrompt::of(prompt))
         });
         load.await
     }
@@ -193,14 +227,15 @@ impl Inner {
         self: &Arc<Self>,
         url: WebUrl,
         who: &MediaRequest,
-    ) -> Result<Arc<Prompt>, PromptFailure> {
+    ) -> Result<LoadedPrompt, PromptFailure> {
         let key = Key::File(who.account, key_of(&url));
         if let Some(kept) = self.kept.lock().find(&key).filter(Kept::is_fresh) {
-            return Ok(kept.prompt);
+            return Ok(LoadedPrompt::of(kept.prompt));
         }
         let who = who.clone();
-        let load =
-            self.load_by(&key, |inner, key| async move { inner.fetch(key, &url, &who).await });
+        let load = self.load_by(&key, |inner, key| async move {
+            Ok(LoadedPrompt::of(inner.fetch(key, &url, &who).await?))
+        });
         load.await
     }
 
@@ -238,9 +273,9 @@ impl Inner {
         self: &Arc<Self>,
         key: &Key,
         load: impl FnOnce(Arc<Self>, Key) -> F,
-    ) -> Result<Arc<Prompt>, PromptFailure>
+    ) -> Result<LoadedPrompt, PromptFailure>
     where
-        F: Future<Output = Result<Arc<Prompt>, PromptFailure>> + Send + 'static,
+        F: Future<Output = Result<LoadedPrompt, PromptFailure>> + Send + 'static,
     {
         let begin = || load(Arc::clone(self), key.clone());
         self.flights.join(key.clone(), begin).await.unwrap_or_else(|| Err(broke_down()))
@@ -321,10 +356,10 @@ fn speech_failure(error: &SpeechError) -> PromptFailure {
     let code = match error {
         SpeechError::TooLong(_) => Code::SAY_TEXT_LENGTH,
         SpeechError::Unspeakable(_) => Code::SAY_TEXT,
-        SpeechError::EngineNotBuilt(_)
+        SpeechError::Engine(..)
         | SpeechError::Unavailable(_)
         | SpeechError::NoRoom(_)
-        | SpeechError::Busy
+        | SpeechError::Busy(_)
         | SpeechError::Timeout(_) => Code::INTERNAL,
     };
     failure(code, error.to_string())
@@ -344,6 +379,7 @@ mod tests {
 
     use call::tone::RingTone;
     use shared::CallSid;
+    use shared::config::{Config, Layers};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
@@ -445,7 +481,7 @@ mod tests {
         };
         let failure = loader().load(say, &who()).await.unwrap_err();
         assert_eq!(failure.code, Code::INTERNAL);
-        assert!(failure.sentence.contains("speech.engine"), "{failure:?}");
+        assert!(failure.sentence.contains("not in this test"), "{failure:?}");
     }
 
     #[test]
@@ -512,10 +548,10 @@ mod tests {
         };
         let resolver = Resolver::fixed(BTreeMap::new(), BTreeMap::new());
         let client = WebhookClient::new(settings, resolver, AudioIntake::new(0)).unwrap();
-        PromptLoader::new(
-            client,
-            Err(SpeechError::EngineNotBuilt(shared::config::SpeechEngine::Http)),
-        )
+        let none = Err(SpeechError::Unavailable("not in this test".to_owned()));
+        let config = Config::from_layers(&Layers::default()).unwrap();
+        let voices = Voices::new(&config.speech, &config.voices, none, &client);
+        PromptLoader::new(client, voices)
     }
 
     fn who() -> MediaRequest {

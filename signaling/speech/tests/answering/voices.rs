@@ -8,7 +8,6 @@ use call::Speech;
 use call::speech::{Manner, Part};
 use plane::g711;
 use shared::Codec;
-use shared::config::SpeechEngine;
 use speech::{Language, Program, SpeechService, SpeechSettings};
 
 use crate::sounds::Sound;
@@ -121,7 +120,6 @@ async fn phrases(
 
 fn settings(voices: &Path) -> SpeechSettings {
     SpeechSettings {
-        engine: SpeechEngine::Pico,
         voices_dir: voices.to_owned(),
         program: Program {
             program: std::env::current_exe().expect("this program has a path"),
