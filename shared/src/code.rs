@@ -108,7 +108,9 @@ codes! {
     GATHER_BARGE_IN = 13332, "Gather: invalid bargeIn.";
     GATHER_PROFANITY_FILTER = 13333, "Gather: invalid profanityFilter.";
     GATHER_SPEECH_MODEL = 13334, "Gather: invalid speechModel.";
+    GATHER_SPEECH_AUTO = 13335, "Gather: speechTimeout auto beside a speechModel.";
     GATHER_ACTION_ON_EMPTY_RESULT = 13338, "Gather: invalid actionOnEmptyResult.";
+    GATHER_SPEECH_ENGINE_FAILED = 13342, "Gather: the speech recognition engine failed.";
     GATHER_NO_SPEECH_ENGINE = 13343, "Gather: no speech recognition engine.";
     PLAY_LOOP = 13410, "Play: invalid loop.";
     PLAY_CONTENT_TYPE = 13420, "Play: the content is not audio that can be played.";

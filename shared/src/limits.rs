@@ -205,6 +205,27 @@ pub const FEED_SLOTS: usize = FEEDS_PER_CORE_MAX * 4;
 pub const STREAM_PLAYOUT_BYTES_MAX: usize = 600 * 8_000;
 /// Marks of one stream that wait. Past it: dropped, 31931.
 pub const STREAM_MARKS_MAX: usize = 4_096;
+/// Recognitions of all calls at once. Past it: refused, with the failure of a busy engine.
+pub const RECOGNITIONS_MAX: usize = 4_096;
+/// Engines of `[[recognition.engine]]`. Past it the settings are refused.
+pub const RECOGNITION_ENGINES_MAX: usize = 16;
+/// Bytes of audio and orders that wait for one engine: 16 s of 16-bit audio at 16 kHz for each of 16 utterances. Past it:
+/// the utterance that would add more fails.
+pub const RECOGNITION_WAITING_BYTES_MAX: usize = 16 * 16 * 32_000;
+/// Bytes of one line of an engine (recognition.md 3). Past it: the process is ended.
+pub const RECOGNITION_LINE_BYTES_MAX: usize = 64 * 1024;
+/// Utterances of one track whose results are outstanding. Past it: the recognition fails.
+pub const RECOGNITION_OUTSTANDING_MAX: usize = 8;
+/// Seconds from the end of an utterance to its result. Past it: the recognition fails.
+pub const RECOGNITION_RESULT_S: u32 = 30;
+/// Entries of `hints` (twiml.md 2.4). Past it: skipped with a warning.
+pub const RECOGNITION_HINTS_MAX: usize = 500;
+/// Characters of one entry of `hints` (twiml.md 2.4). Past it: skipped with a warning.
+pub const RECOGNITION_HINT_CHARACTERS_MAX: usize = 100;
+/// Utterances of one `<Gather>` in which nothing was understood. Past it: the verb ends without a result.
+pub const GATHER_EMPTY_UTTERANCES_MAX: u32 = 3;
+/// Callbacks of one recognition that wait for the one before them. Past it: the oldest is dropped.
+pub const RECOGNITION_CALLBACKS_WAITING_MAX: usize = 64;
 /// Bytes of the name of a client. Past it: 13224 in a document, 21211 by REST.
 pub const CLIENT_IDENTITY_BYTES_MAX: usize = 121;
 /// `<Parameter>`s of one stream. Past it: skipped with a warning.

@@ -18,17 +18,20 @@ pub enum Sink {
     Recorder,
     /// A thread that sends the audio on while the call lasts.
     Stream,
+    /// The thread that has the audio recognised.
+    Recognition,
 }
 
 impl Sink {
     /// All sinks, in the order of their numbers.
-    pub const ALL: [Self; 2] = [Self::Recorder, Self::Stream];
+    pub const ALL: [Self; 3] = [Self::Recorder, Self::Stream, Self::Recognition];
 
     /// The value of the metric label `sink`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Recorder => "recorder",
             Self::Stream => "stream",
+            Self::Recognition => "recognition",
         }
     }
 }

@@ -345,7 +345,7 @@ mod tests {
     fn figures_read_back_what_was_published() {
         let meters = CoreMeters::default();
         let mut figures =
-            CoreFigures { packets_received: 7, taps: [3, 0], ..CoreFigures::default() };
+            CoreFigures { packets_received: 7, taps: [3, 0, 0], ..CoreFigures::default() };
         figures.dropped[DropReason::Stranger as usize] = 7;
         meters.publish(&figures);
         assert_eq!(meters.figures(), figures);

@@ -181,7 +181,7 @@ impl Tap {
         match self.sink {
             Sink::Recorder if self.periods > LAG_PERIODS => self.hand_out(&mut counts, deliver),
             Sink::Recorder => {}
-            Sink::Stream => {
+            Sink::Stream | Sink::Recognition => {
                 while self.frames < self.periods && self.may_hand_out() {
                     self.hand_out(&mut counts, deliver);
                 }
@@ -259,8 +259,8 @@ impl Tap {
         let recorded_ms = self.periods.saturating_mul(PERIOD_MS);
         let longest_ms = match self.sink {
             Sink::Recorder => RECORDING_S_MAX * 1_000,
-            // A stream leaves nothing behind that grows.
-            Sink::Stream => u32::MAX,
+            // Streams and recognitions leave nothing behind that grows.
+            Sink::Stream | Sink::Recognition => u32::MAX,
         };
         let max_ms = match self.limits.max_ms {
             0 => longest_ms,
@@ -280,7 +280,7 @@ impl Tap {
         let behind = (self.periods - self.frames) as usize * FRAME_SAMPLES;
         match self.sink {
             Sink::Recorder => WINDOW_SAMPLES,
-            Sink::Stream => (behind + LEAD_SAMPLES).min(WINDOW_SAMPLES),
+            Sink::Stream | Sink::Recognition => (behind + LEAD_SAMPLES).min(WINDOW_SAMPLES),
         }
     }
 

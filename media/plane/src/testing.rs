@@ -122,7 +122,7 @@ impl Output for Hands {
     fn deliver(&mut self, sink: Sink, frame: TapFrame) -> bool {
         let (frames, is_full) = match sink {
             Sink::Recorder => (&mut self.frames, self.recorder_is_full),
-            Sink::Stream => (&mut self.stream_frames, false),
+            Sink::Stream | Sink::Recognition => (&mut self.stream_frames, false),
         };
         if !is_full {
             frames.push(frame);

@@ -17,6 +17,7 @@ mod log;
 mod media;
 mod nearest;
 mod node;
+mod recognition;
 mod recordings;
 mod retention;
 mod section;
@@ -39,6 +40,7 @@ pub use limits::{Limits, LimitsProfile};
 pub use log::{Log, LogFormat, LogLevel};
 pub use media::{Backend, Cores, FastPath, Media, PortRange, SrtpUse};
 pub use node::{Node, is_label};
+pub use recognition::{EngineKind, Recognition, RecognitionEngine};
 pub use recordings::Recordings;
 pub use retention::Retention;
 pub use section::Setting;
@@ -70,6 +72,8 @@ macro_rules! config {
             pub trunks: Vec<Trunk>,
             /// `[[voice]]`, in the order of the file.
             pub voices: Vec<Voice>,
+            /// `[[recognition.engine]]`, in the order of the file.
+            pub engines: Vec<RecognitionEngine>,
         }
 
         impl Config {
@@ -85,8 +89,12 @@ macro_rules! config {
                 let domains = Domain::read_all(layers, &mut problems);
                 let trunks = Trunk::read_all(layers, &mut problems);
                 let voices = Voice::read_all(layers, &mut problems);
-                let config =
-                    (|| Some(Self { $( $section: $section?, )+ edges, domains, trunks, voices }))();
+                let engines = RecognitionEngine::read_all(layers, &mut problems);
+                let named = (edges, domains, trunks, voices, engines);
+                let config = (|| {
+                    let (edges, domains, trunks, voices, engines) = named;
+                    Some(Self { $( $section: $section?, )+ edges, domains, trunks, voices, engines })
+                })();
                 match config {
                     Some(config) if problems.is_empty() => config.checked(layers),
                     _ => Err(problems),
@@ -105,12 +113,19 @@ config! {
     speech: Speech,
     recordings: Recordings,
     streams: Streams,
+    recognition: Recognition,
     retention: Retention,
     limits: Limits,
     log: Log,
 }
 
-const NAMED: &[&[Setting]] = &[Edge::SETTINGS, Domain::SETTINGS, Trunk::SETTINGS, Voice::SETTINGS];
+const NAMED: &[&[Setting]] = &[
+    Edge::SETTINGS,
+    Domain::SETTINGS,
+    Trunk::SETTINGS,
+    Voice::SETTINGS,
+    RecognitionEngine::SETTINGS,
+];
 
 impl Config {
     /// The rules that no single value can hold.
@@ -121,10 +136,12 @@ impl Config {
         self.media.check(&mut checks);
         self.speech.check(&mut checks);
         self.streams.check(&mut checks);
+        self.recognition.check(&mut checks);
         self.limits.check(&mut checks);
         Edge::check_all(&self.edges, &self.node.edge, &mut checks);
         Trunk::check_all(&self.trunks, &mut checks);
         Voice::check_all(&self.voices, &self.speech.engine, &mut checks);
+        RecognitionEngine::check_all(&self.engines, &mut checks);
         let problems = checks.into_problems();
         if problems.is_empty() { Ok(self) } else { Err(problems) }
     }

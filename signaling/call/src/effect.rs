@@ -9,8 +9,9 @@ use shared::{
 
 use crate::conference;
 use crate::finding::Severity;
-use crate::ids::PromptId;
+use crate::ids::{PromptId, RecognitionId};
 use crate::input::{ChildEvent, ParentCommand, PromptFailure, Transfer};
+use crate::recognition::RecognitionPlan;
 use crate::setup::{CallSetup, OutboundLeg, RecordingTrack};
 use crate::speech::Speech;
 use crate::status::CallStatus;
@@ -103,6 +104,15 @@ pub enum CallEffect {
         stream: StreamSid,
         /// `0-9 A-D * #`.
         digit: u8,
+    },
+    /// Have the speech on this leg recognised. [`crate::CallInput::Recognition`] answers it, with one end.
+    StartRecognition(Box<RecognitionPlan>),
+    /// End a recognition.
+    StopRecognition {
+        /// A recognition of [`CallEffect::StartRecognition`].
+        recognition: RecognitionId,
+        /// What becomes of utterances without a result.
+        how: RecognitionStop,
     },
     /// Make these calls, children of this one, and start them at once, in this order.
     Dial {
@@ -225,6 +235,15 @@ pub enum CallEffect {
     Ended(FinalRecord),
     /// The call waits for nothing any more and may be dropped. Exactly once, the last effect.
     Finished,
+}
+
+/// How a recognition is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecognitionStop {
+    /// The results of what has been said still come.
+    Finish,
+    /// No result is wanted.
+    Cancel,
 }
 
 /// What a prompt is made of.

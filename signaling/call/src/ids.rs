@@ -8,3 +8,7 @@ pub struct HttpId(pub u32);
 /// ended or was stopped, at [`crate::CallEffect::ForgetPrompt`], and at the end of the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PromptId(pub u32);
+
+/// Names a recognition of speech; unique within its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecognitionId(pub u32);

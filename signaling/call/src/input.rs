@@ -9,8 +9,9 @@ use shared::{
 };
 
 use crate::conference::ConferenceInput;
-use crate::ids::{HttpId, PromptId};
+use crate::ids::{HttpId, PromptId, RecognitionId};
 use crate::queue::QueueInput;
+use crate::recognition::RecognitionEvent;
 use crate::setup::{RecordSettings, StatusCallback, StreamSettings, Webhook};
 use crate::status::CallStatus;
 
@@ -145,6 +146,13 @@ pub enum CallInput {
         stream: StreamSid,
         /// What happened to it.
         event: StreamEvent,
+    },
+    /// An event of a recognition of [`crate::CallEffect::StartRecognition`].
+    Recognition {
+        /// The recognition.
+        recognition: RecognitionId,
+        /// What was heard, or its end.
+        event: RecognitionEvent,
     },
     /// What answered ([`crate::CallEffect::Detect`]).
     Detected {

@@ -300,6 +300,8 @@ pub struct CallSettings {
     pub edges: Vec<Box<str>>,
     /// Whether streams may go to ws:// URLs, without TLS.
     pub streams_plaintext: bool,
+    /// Whether there is an engine that recognises speech.
+    pub has_recognition: bool,
 }
 
 impl Default for CallSettings {
@@ -315,6 +317,7 @@ impl Default for CallSettings {
             call_s_max: limits::CALL_S.0,
             edges: Vec::new(),
             streams_plaintext: false,
+            has_recognition: false,
         }
     }
 }

@@ -63,6 +63,10 @@ impl Control {
             CallEffect::StreamDigit { stream, digit } => {
                 self.push(Effect::StreamDigit { stream, digit });
             }
+            CallEffect::StartRecognition(plan) => self.start_recognition(sid, plan),
+            CallEffect::StopRecognition { recognition, how } => {
+                self.stop_recognition(sid, recognition, how);
+            }
             CallEffect::Dial { children } => {
                 for setup in children {
                     let setup = self.with_caller_id_checked(setup);

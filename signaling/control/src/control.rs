@@ -170,6 +170,9 @@ impl Control {
             }
             Input::Resolved { session, result } => self.on_registrar_resolved(now, session, result),
             Input::Stream { call, stream, event } => self.on_stream(now, call, stream, event),
+            Input::Recognition { call, recognition, event } => {
+                self.on_recognition(call, recognition, event);
+            }
             Input::RecordingDone { tap, result } => self.on_recording_done(now, tap, result),
             Input::RecordingUploaded(upload) => self.on_recording_uploaded(now, upload),
             Input::CoreRestarted { core, sentence } => {

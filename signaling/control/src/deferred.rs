@@ -63,6 +63,8 @@ const fn needs_media(effect: &CallEffect) -> bool {
             | CallEffect::StartRecording(_)
             | CallEffect::PauseRecording { .. }
             | CallEffect::StopRecording { .. }
+            | CallEffect::StartRecognition(_)
+            | CallEffect::StopRecognition { .. }
             | CallEffect::Bridge { .. }
             | CallEffect::Unbridge { .. }
             | CallEffect::EnterConference(_)

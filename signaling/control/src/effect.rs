@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use call::webhook::HttpRequest;
-use call::{PromptId, PromptSource, StreamPlan};
+use call::{PromptId, PromptSource, RecognitionId, RecognitionPlan, RecognitionStop, StreamPlan};
 use shared::ids::{FeedId, TapId};
 use shared::{
     AccountSid, CallSid, Code, CoreId, Instant, LegId, LegQuality, MediaCommand, RecordingSid,
@@ -115,6 +115,25 @@ pub enum Effect {
     CloseStream {
         /// The stream.
         stream: StreamSid,
+    },
+    /// Recognise the speech of a tap, which is started after this effect; answered by [`crate::Input::Recognition`], in
+    /// the end by exactly one [`call::RecognitionEvent::Ended`].
+    StartRecognition {
+        /// The call.
+        call: CallSid,
+        /// The tap.
+        tap: TapId,
+        /// What is wanted.
+        plan: Box<RecognitionPlan>,
+    },
+    /// End a recognition.
+    StopRecognition {
+        /// The call.
+        call: CallSid,
+        /// The recognition.
+        recognition: RecognitionId,
+        /// Whether results are still wanted.
+        how: RecognitionStop,
     },
     /// The call is over: drop what belongs to it, such as the cookies of its application.
     CallGone {

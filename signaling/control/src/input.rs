@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use call::{HttpAnswer, HttpFailure, HttpId, PromptFailure, PromptId, StreamEvent};
+use call::{
+    HttpAnswer, HttpFailure, HttpId, PromptFailure, PromptId, RecognitionEvent, RecognitionId,
+    StreamEvent,
+};
 use shared::ids::TapId;
 use shared::{
     AccountSid, CallSid, Code, CoreId, EncryptionDetails, MediaEvent, MediaPort, Prompt,
@@ -117,6 +120,15 @@ pub enum Input<'a> {
         stream: StreamSid,
         /// What happened to it.
         event: StreamEvent,
+    },
+    /// An event of a recognition. Every [`crate::Effect::StartRecognition`] gets exactly one end.
+    Recognition {
+        /// The call that has it.
+        call: CallSid,
+        /// The recognition.
+        recognition: RecognitionId,
+        /// What was heard, or the end.
+        event: RecognitionEvent,
     },
     /// Rows of history were dropped, because more waited for the store than may wait.
     HistoryLost {

@@ -30,6 +30,7 @@ mod owed_callbacks;
 mod placement;
 mod queue;
 mod reason;
+mod recognition;
 mod records;
 mod registrar;
 mod sessions;

@@ -149,6 +149,7 @@ impl ControlSettings {
                 reject_status: config.sip.reject_status.status(),
                 edges: served_edges(config),
                 streams_plaintext: config.streams.plaintext,
+                has_recognition: !config.engines.is_empty(),
                 ..CallSettings::default()
             }),
         }

@@ -11,10 +11,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use call::webhook::HttpRequest;
-use call::{Form, HttpFailure, PromptFailure, PromptId, PromptSource, StreamPlan};
+use call::{
+    Form, HttpFailure, PromptFailure, PromptId, PromptSource, RecognitionEnd, RecognitionEvent,
+    RecognitionFault, StreamPlan,
+};
 use control::{
     Input, RecordingFailure, RecordingFile, RecordingOrder, RecordingUpload, ResolveTarget,
 };
+use recognition::{Recognition, RecognitionReport, StartRecognition};
 use recorder::{OpenRecording, Recorder, RecorderEvent, RecordingOutcome};
 use shared::ids::TapId;
 use shared::{AccountSid, CallSid, Code, RecordingSid};
@@ -47,6 +51,8 @@ pub struct Jobs {
     pub recorder: Option<Recorder>,
     /// The thread of the media streams.
     pub streams: Streams,
+    /// The thread of the recognition.
+    pub recognition: Recognition,
     /// Jobs that have started and not answered.
     pub running: Arc<AtomicUsize>,
     /// Prompts that are being made, by call, to cancel them when the call is gone.
@@ -155,6 +161,16 @@ impl Jobs {
         });
     }
 
+    /// Has the speech of a tap recognised.
+    pub fn recognise(&self, order: StartRecognition) {
+        let Err(order) = self.recognition.recognise(Box::new(order)) else { return };
+        let sentence = "the thread of the recognition is behind".to_owned();
+        let end = RecognitionEnd::Failed { fault: RecognitionFault::Gateway, sentence };
+        let (call, recognition) = (order.call, order.plan.recognition);
+        let event = RecognitionEvent::Ended(end);
+        self.answer(recognition_message(RecognitionReport { call, recognition, event }));
+    }
+
     /// Opens the file of a recording, before its first frame.
     pub fn record(&self, order: RecordingOrder) {
         let RecordingOrder { tap, recording, account, channels, trim } = order;
@@ -258,6 +274,12 @@ pub fn uploaded(report: UploadReport) -> Message {
 pub fn stream_message(report: StreamReport) -> Message {
     let StreamReport { call, stream, event } = report;
     Message::Input(Input::Stream { call, stream, event })
+}
+
+/// A report of a recognition as an input of Control.
+pub fn recognition_message(report: RecognitionReport) -> Message {
+    let RecognitionReport { call, recognition, event } = report;
+    Message::Input(Input::Recognition { call, recognition, event })
 }
 
 /// An event of the recorder as an input of Control; `None` where Control need not know.

@@ -79,9 +79,11 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
     // The gateway leaves the legs of a core at their default.
     let members = config.media.room_members_max as usize;
     let streams = config.streams.core_max as usize;
+    let recognitions = recognitions_a_core(config);
     let taps = shared::BySink::from_fn(|sink| match sink {
         shared::Sink::Recorder => limits::TAPS_PER_CORE_MAX,
         shared::Sink::Stream => streams,
+        shared::Sink::Recognition => recognitions,
     });
     let io_config = io::IoConfig {
         room_members_max: members,
@@ -103,6 +105,8 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
         ("recordings", recordings, RECORDING_BYTES),
         ("media streams", cores * streams as u64, STREAM_BYTES),
         ("audio that applications sent ahead", 1, config.streams.buffer.0),
+        ("recognitions", cores * recognitions as u64, RECOGNITION_BYTES),
+        ("audio for recognition engines", config.engines.len() as u64, ENGINE_BYTES),
         ("TCP and TLS connections", connections, CONNECTION_BYTES),
         ("connection write queues", share, limits::CONNECTION_WRITE_QUEUES_BYTES_MAX as u64),
         (
@@ -127,6 +131,11 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
         ("log lines", limits::LOG_LINES_WAITING_MAX as u64, limits::LOG_LINE_BYTES_MAX as u64),
         ("audio of prompts", share, config.limits.audio.0),
     ]
+}
+
+/// Taps for the recognition on each core: none without an engine.
+pub(crate) fn recognitions_a_core(config: &Config) -> usize {
+    if config.engines.is_empty() { 0 } else { config.recognition.core_max as usize }
 }
 
 /// Memory that this process may use: the machine's, or that of its control group if less.
@@ -162,6 +171,11 @@ const PROCESS_BYTES: u64 = 96 * 1024 * 1024;
 const SPEECH_WORKER_BYTES: u64 = 160 * 1024 * 1024;
 /// A media stream with TLS, less the audio that waits for its party.
 const STREAM_BYTES: u64 = 24 * 1024;
+/// A recognition: 400 ms of both tracks, its plan with all hints.
+const RECOGNITION_BYTES: u64 = 80 * 1024;
+/// What waits for one engine, and a line of it.
+const ENGINE_BYTES: u64 =
+    (2 * limits::RECOGNITION_WAITING_BYTES_MAX + 2 * limits::RECOGNITION_LINE_BYTES_MAX) as u64;
 /// The buffer of one file, and its header and name.
 const RECORDING_BYTES: u64 = 34 * 1024;
 /// Kernel memory of one media socket with a second of G.711 waiting in it: buffers are allowed more

@@ -286,7 +286,7 @@ fn start_core(legs: usize, cpu: usize, streams: &Streams) -> Result<Media, Troub
         let bell = bell.clone();
         match sink {
             Sink::Stream => Arc::new(move || bell.ring()),
-            Sink::Recorder => Arc::new(|| {}),
+            Sink::Recorder | Sink::Recognition => Arc::new(|| {}),
         }
     });
     Ok(::io::start(&config, Arc::new(|| {}), &wakes)?)

@@ -376,6 +376,7 @@ impl World {
                 match sink {
                     Sink::Recorder => self.record(&frame),
                     Sink::Stream => self.stream_frame(&frame),
+                    Sink::Recognition => {}
                 }
             }
             while let Some(Packet { from, to, bytes }) = self.cores.poll_packet(core) {
@@ -480,6 +481,9 @@ impl World {
             Effect::AttachStream { stream, tap, feed } => self.streams.attach(stream, tap, feed),
             Effect::StreamDigit { stream, digit } => self.stream_digit(stream, digit),
             Effect::CloseStream { stream } => self.close_stream(stream),
+            Effect::StartRecognition { .. } | Effect::StopRecognition { .. } => {
+                self.faults.push("somebody is listened to".to_owned());
+            }
             Effect::Observe(Observation::Fault { place, sentence }) => {
                 self.faults.push(format!("{place}: {sentence}"));
             }

@@ -3,6 +3,7 @@
 use shared::RecordingSid;
 use store::HttpMethod;
 
+use crate::ids::RecognitionId;
 use crate::input::HttpAnswer;
 use crate::webhook::{HttpRequest, WebUrl};
 
@@ -17,6 +18,8 @@ pub(super) enum Pending {
     Callback { exchange: Exchange },
     /// Notes a failure, and sends the next callback of this recording.
     RecordingCallback { exchange: Exchange, recording: RecordingSid },
+    /// Notes a failure, and sends the next callback of this recognition.
+    RecognitionCallback { exchange: Exchange, recognition: RecognitionId },
     /// Drops it: the verb that wanted it is gone.
     Abandoned,
 }

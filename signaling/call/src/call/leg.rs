@@ -413,6 +413,7 @@ impl Call {
         // Answers that still arrive match no entry and have no effect.
         self.requests.clear();
         self.streams.clear();
+        self.lanes.clear();
         self.recordings.clear();
     }
 }

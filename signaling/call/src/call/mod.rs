@@ -14,6 +14,7 @@ mod activity;
 mod exchange;
 mod headers;
 mod leg;
+mod recognitions;
 mod recordings;
 mod script;
 mod side_recordings;
@@ -30,6 +31,7 @@ use shared::{CallSid, Instant, Now, Random, RecordingSid, StreamSid};
 
 use self::activity::{Activity, Waits as _};
 use self::exchange::Pending;
+use self::recognitions::CallbackLane;
 use self::recordings::RecordingState;
 use self::script::Script;
 use self::side_recordings::SideRecording;
@@ -38,7 +40,7 @@ use self::streams::{StreamState, WaitingStream};
 use self::timer::Timer;
 use self::transfer::Transferring;
 use crate::effect::{CallEffect, StatusChange, TimelineEntry};
-use crate::ids::{HttpId, PromptId};
+use crate::ids::{HttpId, PromptId, RecognitionId};
 use crate::input::{ApiUpdate, CallInput};
 use crate::setup::{CallSetup, DocumentSource};
 use crate::status::{CallDirection, CallStatus};
@@ -66,6 +68,8 @@ pub struct Call {
     streams: BTreeMap<StreamSid, StreamState>,
     /// Streams that a document started before the answer: they open with it.
     streams_waiting: Vec<WaitingStream>,
+    /// Callbacks of recognitions that wait for the ones before them.
+    lanes: BTreeMap<RecognitionId, CallbackLane>,
     facts: Facts,
     names: Names,
     effects: VecDeque<CallEffect>,
@@ -96,6 +100,7 @@ impl Call {
             recordings_waiting: Vec::new(),
             streams: BTreeMap::new(),
             streams_waiting: Vec::new(),
+            lanes: BTreeMap::new(),
             facts: Facts::default(),
             names: Names::default(),
             effects: VecDeque::new(),
@@ -173,6 +178,11 @@ impl Call {
                 self.detected(now, answered_by, after_ms);
             }
             CallInput::Stream { stream, event } => self.on_stream(now, stream, event),
+            CallInput::Recognition { recognition, event } => {
+                self.on_activity(|activity, call| {
+                    activity.on_recognition(call, now, recognition, &event)
+                });
+            }
             CallInput::ReferAnswered { status } => self.refer_answered(now, status),
             CallInput::ReferProgress { status, is_over } => {
                 self.refer_progress(now, status, is_over);

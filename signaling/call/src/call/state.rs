@@ -2,7 +2,7 @@
 
 use shared::{AnsweredBy, Code, Header, Instant, Now, PlayId, RecordingSid};
 
-use crate::ids::{HttpId, PromptId};
+use crate::ids::{HttpId, PromptId, RecognitionId};
 use crate::input::AnswerFacts;
 
 /// How far the SIP leg is. Moves forward only, from top to bottom; `Ringing` and `Inviting` exclude each
@@ -75,13 +75,14 @@ pub(super) struct Names {
     http: u32,
     prompt: u32,
     play: u32,
+    recognition: u32,
 }
 
 impl Names {
     /// Ids that answers to an earlier call with the same SID do not match.
     pub(super) fn of_successor() -> Self {
         // No call makes 2^31 requests, so the two ranges never meet.
-        Self { http: u32::MAX / 2, ..Self::default() }
+        Self { http: u32::MAX / 2, recognition: u32::MAX / 2, ..Self::default() }
     }
 
     pub(super) fn http(&mut self) -> HttpId {
@@ -92,6 +93,11 @@ impl Names {
     pub(super) fn prompt(&mut self) -> PromptId {
         self.prompt += 1;
         PromptId(self.prompt)
+    }
+
+    pub(super) fn recognition(&mut self) -> RecognitionId {
+        self.recognition += 1;
+        RecognitionId(self.recognition)
     }
 
     pub(super) fn play(&mut self) -> PlayId {

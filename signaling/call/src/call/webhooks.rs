@@ -18,7 +18,7 @@ use crate::date::rfc2822;
 use crate::effect::{CallEffect, Notification};
 use crate::finding::Finding;
 use crate::form::Form;
-use crate::ids::HttpId;
+use crate::ids::{HttpId, RecognitionId};
 use crate::input::{HttpAnswer, HttpFailure};
 use crate::setup::{Target, Webhook};
 use crate::status::{CallDirection, ProgressEvent};
@@ -122,6 +122,10 @@ impl Call {
             Pending::RecordingCallback { exchange, recording } => {
                 self.callback_ended(exchange, result);
                 self.next_recording_callback(recording);
+            }
+            Pending::RecognitionCallback { exchange, recognition } => {
+                self.callback_ended(exchange, result);
+                self.next_recognition_callback(recognition);
             }
             Pending::Wait { mut exchange } => {
                 if let Ok(answer) = &result {
@@ -260,6 +264,29 @@ impl Call {
         }
     }
 
+    /// Sends a callback of a recognition. Whether it left: a URL that cannot be used becomes a warning.
+    pub(super) fn send_recognition_callback(
+        &mut self,
+        recognition: RecognitionId,
+        webhook: &Webhook,
+        form: Form,
+    ) -> bool {
+        match WebUrl::parse(&webhook.url) {
+            Ok(url) => {
+                let kind = HttpKind::SideCallback;
+                let (request, exchange) =
+                    self.request(kind, url, webhook.method, form, Form::new());
+                let pending = Pending::RecognitionCallback { exchange, recognition };
+                self.requests.insert(request, pending);
+                true
+            }
+            Err(error) => {
+                self.notify(Finding::warning(error.code, error.sentence), None);
+                false
+            }
+        }
+    }
+
     /// Sends a callback. A URL that cannot be used becomes a warning.
     pub(super) fn callback(
         &mut self,
@@ -321,7 +348,7 @@ impl Call {
     }
 
     /// The standard parameters, which TwiML requests and status callbacks share.
-    fn standard_parameters(&self) -> Form {
+    pub(super) fn standard_parameters(&self) -> Form {
         let setup = &self.setup;
         let mut form = Form::new();
         form.push("CallSid", setup.sid);

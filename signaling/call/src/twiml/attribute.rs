@@ -18,7 +18,7 @@ use crate::finding::{Finding, Position, Severity, brief};
 pub(crate) enum Kind {
     /// A whole number in this range, both ends included.
     Whole(u32, u32),
-    /// As `Whole`, or `auto`, which means the default.
+    /// As `Whole`, or `auto`, which means the default; without a default it is a value of its own.
     WholeOrAuto(u32, u32),
     /// `true` or `false`, any case.
     Flag,
@@ -92,8 +92,8 @@ impl Attribute {
         match self.kind {
             Kind::Whole(least, most) => whole(raw, least, most),
             Kind::WholeOrAuto(least, most) => match (raw.trim(), self.default) {
-                // `auto` is for a speech recogniser, and there is none.
                 ("auto", Some(default)) => whole(default, least, most),
+                ("auto", None) => Some(Value::Auto),
                 (text, _) => whole(text, least, most),
             },
             Kind::Flag => match raw.trim().to_ascii_lowercase().as_str() {
@@ -130,6 +130,7 @@ fn word(words: &'static [&'static str], text: &str) -> Option<&'static str> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Value<'a> {
     Whole(u32),
+    Auto,
     Flag(bool),
     Method(HttpMethod),
     Word(&'static str),
@@ -204,6 +205,11 @@ impl<'a> Attributes<'a> {
             Some(Value::Whole(number)) => Some(*number),
             _ => None,
         }
+    }
+
+    /// Whether it is `auto`.
+    pub(crate) fn is_auto(&self, name: &str) -> bool {
+        matches!(self.values.get(name), Some(Value::Auto))
     }
 
     /// A flag; false without a default.

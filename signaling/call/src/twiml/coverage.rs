@@ -252,7 +252,9 @@ fn needs(path: &str) -> (&'static [(&'static str, &'static str)], &'static str) 
     ];
     match path {
         "<Play>" => (&[], "/a.wav"),
-        "<Gather>" => (&[("action", "/g")], ""),
+        "<Gather>" => {
+            (&[("action", "/g"), ("input", "speech"), ("partialResultCallback", "/p")], "")
+        }
         "<Record>" | "<Start><Recording>" => (&[("recordingStatusCallback", "/c")], ""),
         "<Stop><Recording>" | "<Stop><Stream>" => (&[("name", "a")], ""),
         "<Start><Stream>" | "<Connect><Stream>" => {

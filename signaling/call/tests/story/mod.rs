@@ -22,6 +22,7 @@ pub struct Story {
     pub setups: Vec<CallSetup>,
     pub recordings: Vec<RecordingPlan>,
     pub streams: Vec<StreamPlan>,
+    pub recognitions: Vec<RecognitionPlan>,
     pub sources: Vec<PromptSource>,
     prompt: Option<PromptId>,
     play: Option<PlayId>,
@@ -114,6 +115,7 @@ impl Story {
             setups: Vec::new(),
             recordings: Vec::new(),
             streams: Vec::new(),
+            recognitions: Vec::new(),
             sources: Vec::new(),
             prompt: None,
             play: None,
@@ -242,6 +244,12 @@ impl Story {
                 word
             }
             CallEffect::CloseStream { .. } => "close stream".to_owned(),
+            CallEffect::StartRecognition(plan) => {
+                let word = format!("listen {}", plan.language);
+                self.recognitions.push(*plan);
+                word
+            }
+            CallEffect::StopRecognition { how, .. } => format!("stop listening {how:?}"),
             CallEffect::StreamDigit { digit, .. } => format!("stream digit {}", char::from(digit)),
             CallEffect::Dial { children } => {
                 let count = children.len();

@@ -117,6 +117,7 @@ impl Control {
             self.leave_bridge(peer, sid);
         }
         self.lose_streams(sid);
+        self.lose_recognitions(sid);
         let Some(entry) = self.calls.get(&sid) else { return };
         let taps: Vec<(RecordingSid, TapId)> =
             entry.recordings.iter().map(|(sid, begun)| (*sid, begun.tap)).collect();

@@ -138,6 +138,7 @@ impl Links {
             let has = |live: &LiveCall| {
                 live.recordings.values().any(|begun| begun.tap == *tap)
                     || live.streams.values().any(|stream| stream.tap == Some(*tap))
+                    || live.recognitions.values().any(|live| live.tap == Some(*tap))
             };
             assert!(calls.get(sid).is_some_and(has), "{tap:?} is not of call {sid}");
         }
@@ -155,6 +156,7 @@ impl Links {
             legs += usize::from(live.leg.is_some());
             taps += live.recordings.len();
             taps += live.streams.values().filter(|stream| stream.tap.is_some()).count();
+            taps += live.recognitions.values().filter(|live| live.tap.is_some()).count();
             feeds += live.streams.values().filter(|stream| stream.feed.is_some()).count();
         }
         let linked = (self.sessions.len(), self.legs.len(), self.taps.len(), self.feeds.len());

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use call::{Call, CallEffect, CallSetup, HttpId, PromptId};
+use call::{Call, CallEffect, CallSetup, HttpId, PromptId, RecognitionId};
 use shared::ids::PlayId;
 use shared::{AccountSid, CallSid, Instant, Now, Prompt, RecordingSid, StreamSid};
 use store::{CallRecord, HttpMethod};
 
 use super::forks::Forks;
 use super::leg::{Leg, Recording};
+use super::live_recognition::LiveRecognition;
 use super::live_stream::LiveStream;
 use super::session::{PendingInvite, Session};
 use super::timeline::{Kind, Timeline};
@@ -33,6 +34,7 @@ pub(crate) struct LiveCall {
     pub plays: BTreeMap<PlayId, PromptId>,
     pub recordings: BTreeMap<RecordingSid, Recording>,
     pub streams: BTreeMap<StreamSid, LiveStream>,
+    pub recognitions: BTreeMap<RecognitionId, LiveRecognition>,
     pub requests: BTreeMap<HttpId, Request>,
     /// Orders that wait until the leg is up, with the calls that gave them (`crate::deferred`).
     pub deferred: Vec<(CallSid, CallEffect)>,
@@ -80,6 +82,7 @@ impl LiveCall {
             plays: BTreeMap::new(),
             recordings: BTreeMap::new(),
             streams: BTreeMap::new(),
+            recognitions: BTreeMap::new(),
             requests: BTreeMap::new(),
             deferred: Vec::new(),
             deadline: None,
@@ -95,7 +98,7 @@ impl LiveCall {
         // In any order: a BYE may be answered after the core has stopped the leg, and a recording
         // settles last or first.
         let is_quiet = self.finished && self.leg.is_none() && self.recordings.is_empty();
-        let is_quiet = is_quiet && self.streams.is_empty();
+        let is_quiet = is_quiet && self.streams.is_empty() && self.recognitions.is_empty();
         is_quiet && !self.is_asked && matches!(self.session, Session::Over | Session::None)
     }
 }

@@ -11,6 +11,7 @@ use ::io::{BackendChoice, Cpus, FastPathChoice, IoConfig, Media, StartNote};
 use control::Edges;
 use http_server::ApiCall;
 use mio::Poll;
+use recognition::Recognition;
 use shared::config::{Backend, Config, Cores, FastPath};
 use shared::{BySink, OwnSockets, Sink, limits};
 use shell::{Clock, Doorbell, Sender, bounded, random};
@@ -25,6 +26,7 @@ use super::plan::{Plan, media_cores};
 use crate::data_dir::DataDir;
 use crate::inbox::{API_CALLS_MAX, CONNECTION_EVENTS_MAX, Inbox, MESSAGES_MAX, Message};
 use crate::local_address::LocalAddresses;
+use crate::memory::recognitions_a_core;
 use crate::metrics::Metrics;
 use crate::own_sockets::own_sockets;
 use crate::settings::Settings;
@@ -54,6 +56,8 @@ pub(super) struct Listeners<'s> {
     pub media: Media,
     /// Not running yet: the cores ring its doorbell.
     pub streams: Streams,
+    /// Likewise.
+    pub recognition: Recognition,
     pub addresses: Addresses,
     pub tls: Arc<TlsControl>,
 }
@@ -82,7 +86,10 @@ impl<'s> Plan<'s> {
         let udp_addresses: Vec<SocketAddr> = udp.iter().map(UdpListener::local_address).collect();
         let own = Arc::new(own_sockets(config, &udp_addresses));
         let streams = system("the poll of the streams", Streams::prepare(stream_settings(config)))?;
-        let media = start_media(config, &doorbell, &streams, Arc::clone(&own))?;
+        let recognition =
+            system("the poll of the recognition", Recognition::prepare(&config.engines))?;
+        let bells = [streams.doorbell(), recognition.doorbell()];
+        let media = start_media(config, &doorbell, bells, Arc::clone(&own))?;
         let bound = |listeners: &[std::net::TcpListener]| {
             listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
         };
@@ -117,6 +124,7 @@ impl<'s> Plan<'s> {
             own,
             media,
             streams,
+            recognition,
             addresses,
             tls: Arc::new(tls),
         })
@@ -242,7 +250,7 @@ fn stream_settings(config: &Config) -> StreamSettings {
 fn start_media(
     config: &Config,
     signaling: &Doorbell,
-    streams: &Streams,
+    [streams, recognition]: [Doorbell; 2],
     own: Arc<OwnSockets>,
 ) -> Result<Media, ServeError> {
     let mut seed = [0; 8];
@@ -271,6 +279,7 @@ fn start_media(
         taps_max: BySink::from_fn(|sink| match sink {
             Sink::Recorder => limits::TAPS_PER_CORE_MAX,
             Sink::Stream => config.streams.core_max as usize,
+            Sink::Recognition => recognitions_a_core(config),
         }),
         feeds_max: config.streams.core_max as usize,
         room_members_max: config.media.room_members_max as usize,
@@ -280,14 +289,16 @@ fn start_media(
         ..IoConfig::default()
     };
     let bell = signaling.clone();
+    let ringing = |bell: &Doorbell| -> ::io::Wake {
+        let bell = bell.clone();
+        Arc::new(move || bell.ring())
+    };
     let wakes = BySink::from_fn(|sink| -> ::io::Wake {
         match sink {
             // It polls its rings every 10 ms while it records, so it needs no wake-up.
             Sink::Recorder => Arc::new(|| {}),
-            Sink::Stream => {
-                let bell = streams.doorbell();
-                Arc::new(move || bell.ring())
-            }
+            Sink::Stream => ringing(&streams),
+            Sink::Recognition => ringing(&recognition),
         }
     });
     let media = ::io::start(&io_config, Arc::new(move || bell.ring()), &wakes)?;

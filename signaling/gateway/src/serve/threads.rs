@@ -17,6 +17,7 @@ use audio::AudioIntake;
 use control::{Control, ControlSettings};
 use database::Database;
 use http_server::{AddressList, ApiCall, HttpServer, Https, Listening, OpenReader, Rest, Scheme};
+use recognition::{Recognition, RecognitionMeters, RecognitionParts};
 use recorder::{Library, Recorder, RecorderEvent, RecorderSettings, RecordingOutcome, SealingKey};
 use shared::config::{Config, SpeechEngine};
 use shared::ids::Origin;
@@ -42,7 +43,7 @@ use crate::account::MainAccount;
 use crate::data_dir::DataDir;
 use crate::history::{History, history};
 use crate::inbox::Message;
-use crate::jobs::{Jobs, order_upload, recorded, stream_message, uploaded};
+use crate::jobs::{Jobs, order_upload, recognition_message, recorded, stream_message, uploaded};
 use crate::media_metrics::{self, CoreView};
 use crate::memory::{MemoryPlan, SPEECH_WORKERS};
 use crate::metrics::Metrics;
@@ -87,6 +88,7 @@ struct Counters {
     bucket: Bucket,
     streams: Arc<StreamMeters>,
     voices: Voices,
+    recognition: Arc<RecognitionMeters>,
 }
 
 impl Counters {
@@ -100,6 +102,7 @@ impl Counters {
         self.bucket.write_metrics(text);
         self.streams.snapshot().write(text);
         self.voices.write_metrics(text);
+        self.recognition.write(text);
         self.webhooks.intake().memory().figures().write(text);
     }
 }
@@ -110,7 +113,8 @@ impl Listeners<'_> {
     /// # Errors
     /// [`ServeError`]; threads that run already end, because their queues close.
     pub fn start(self) -> Result<Threads, ServeError> {
-        let Listeners { plan, addresses, mut media, mut streams, messages, .. } = self;
+        let Listeners { plan, addresses, mut media, mut streams, mut recognition, .. } = self;
+        let messages = self.messages;
         let (config, data, opened) = (&plan.settings.config, plan.data, plan.opened);
         let runtime = start_runtime()?;
         let outbox = plan.outbox;
@@ -124,12 +128,15 @@ impl Listeners<'_> {
         )?;
         let (webhooks, resolver) = start_webhooks(config, &runtime, &addresses)?;
         start_streams(&mut streams, &mut media, &webhooks, messages.clone())?;
+        start_recognition(&mut recognition, &mut media, messages.clone())?;
         let stream_meters = streams.meters();
+        let recognition_meters = recognition.meters();
         let sip = SipResolver::new(resolver, config.sip.allow_private_targets);
         let (client, answers) = (webhooks.clone(), messages.clone());
         let prompts = start_prompts(config, &data, &runtime, webhooks.clone());
         let voices = prompts.voices().clone();
-        let jobs = start_jobs(prompts, &runtime, sip, client, answers, (recorder, streams));
+        let jobs =
+            start_jobs(prompts, &runtime, sip, client, answers, (recorder, streams, recognition));
         let bucket = start_bucket(&outbox, &webhooks, &runtime, messages.clone());
 
         let mut settings = control_settings(config, plan.origin, &plan.memory, &addresses);
@@ -199,6 +206,7 @@ impl Listeners<'_> {
             bucket,
             streams: stream_meters,
             voices,
+            recognition: recognition_meters,
         };
         Ok(Threads {
             bound: as_bound(config, &addresses),
@@ -415,6 +423,20 @@ fn start_streams(
     system("the thread of the streams", streams.start(parts))
 }
 
+fn start_recognition(
+    recognition: &mut Recognition,
+    media: &mut Media,
+    answers: Sender<Message>,
+) -> Result<(), ServeError> {
+    let rings = media.cores.iter_mut().filter_map(|core| core.take_frames(Sink::Recognition));
+    let parts = RecognitionParts {
+        rings: rings.collect(),
+        sleeper: Arc::clone(&media.sinks[Sink::Recognition]),
+        on_report: Arc::new(move |report| answers.send_patiently(recognition_message(report))),
+    };
+    system("the thread of the recognition", recognition.start(parts))
+}
+
 fn start_prompts(
     config: &Config,
     data: &DataDir,
@@ -433,7 +455,7 @@ fn start_jobs(
     sip: SipResolver,
     webhooks: WebhookClient,
     answers: Sender<Message>,
-    (recorder, streams): (Recorder, Streams),
+    (recorder, streams, recognition): (Recorder, Streams, Recognition),
 ) -> Jobs {
     Jobs {
         runtime: runtime.handle().clone(),
@@ -443,6 +465,7 @@ fn start_jobs(
         prompts,
         recorder: Some(recorder),
         streams,
+        recognition,
         running: Arc::new(AtomicUsize::new(0)),
         prompts_running: BTreeMap::new(),
     }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use control::{Effect, Input, ResolveFailure};
+use recognition::StartRecognition;
 use shared::{CoreId, MediaCommand, Sink, Transport};
 use shell::Clock;
 use sip::{CloseReason, Destination, FlowId, SendFailure, SendTo, SendToken};
@@ -59,6 +60,12 @@ impl SignalingLoop {
             }
             Effect::StreamDigit { stream, digit } => self.jobs.streams.digit(stream, digit),
             Effect::CloseStream { stream } => self.jobs.streams.close(stream),
+            Effect::StartRecognition { call, tap, plan } => {
+                self.jobs.recognise(StartRecognition { call, tap, plan: *plan });
+            }
+            Effect::StopRecognition { call, recognition, how } => {
+                self.jobs.recognition.stop(call, recognition, how);
+            }
             Effect::CallGone { call } => self.jobs.call_gone(call),
             Effect::Observe(observation) => {
                 self.observe(&observation);

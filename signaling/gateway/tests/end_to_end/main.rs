@@ -70,6 +70,7 @@ mod phones;
 mod queue_crowd;
 mod queues;
 mod quiet_core;
+mod recognition;
 mod registrar;
 mod replaces;
 mod rest_conferences;

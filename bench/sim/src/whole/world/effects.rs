@@ -49,7 +49,9 @@ impl World {
             Effect::OpenStream { .. }
             | Effect::AttachStream { .. }
             | Effect::StreamDigit { .. }
-            | Effect::CloseStream { .. } => {
+            | Effect::CloseStream { .. }
+            | Effect::StartRecognition { .. }
+            | Effect::StopRecognition { .. } => {
                 self.is_wrong("somebody is streamed".to_owned());
             }
             Effect::Observe(Observation::Fault { place, sentence }) => {

@@ -1,8 +1,13 @@
-//! `<Gather>`: prompts and digits. Sans-IO.
+//! `<Gather>`: prompts, digits and speech. Sans-IO.
 //!
 //! All prompts are loaded before the first is played, so that a file that fails stops the verb before it
 //! has spoken half a sentence. The timer of `timeout` starts when the prompts are over or at the first key,
-//! whichever comes first, and again at each key. With `bargeIn` a key stops the prompts.
+//! whichever comes first, and again at each key. With `bargeIn` a key stops the prompts, and so does speech.
+//!
+//! Keys and speech exclude each other (twiml.md 2.4): the first key cancels the recognition, and the first recognised
+//! word makes keys without effect. `speech` has the half that listens.
+
+mod speech;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::mem;
@@ -10,13 +15,15 @@ use std::time::Duration;
 
 use shared::{Code, Instant, Now, PlayId, limits};
 
+use self::speech::Speaking;
 use super::{Activity, Still, Waits};
 use crate::call::Call;
 use crate::effect::{CallEffect, PromptSource};
 use crate::finding::{Finding, Position};
 use crate::form::Form;
-use crate::ids::PromptId;
+use crate::ids::{PromptId, RecognitionId};
 use crate::input::PromptFailure;
+use crate::recognition::RecognitionEvent;
 use crate::twiml::verb::Gather;
 use crate::twiml::verb::gather::GatherPrompt;
 
@@ -30,6 +37,8 @@ pub(crate) struct Gathering {
     /// Prompts that are not ready yet; until it is empty nothing is played.
     loading: BTreeSet<PromptId>,
     stage: Stage,
+    /// The recognition that listens; `None`: none is wanted, or none can be had.
+    speech: Option<Speaking>,
     /// When the wait for the next key is over; `None` until the prompts are over or a key came.
     silence_until: Option<Instant>,
 }
@@ -54,6 +63,9 @@ impl Call {
         if let Err(fault) = self.resolve(&spec.action.url) {
             return self.fatal(now, Finding::from(fault).at(position));
         }
+        if let Err(finding) = self.check_speech(&mut spec, position) {
+            return self.fatal(now, finding);
+        }
         let sources = match self.gather_sources(mem::take(&mut spec.prompts)) {
             Ok(sources) => sources,
             Err(finding) => return self.fatal(now, finding),
@@ -66,8 +78,13 @@ impl Call {
             queue: VecDeque::new(),
             loading: BTreeSet::new(),
             stage: Stage::Loading,
+            speech: None,
             silence_until: None,
         };
+        // From the first frame on, as for keys.
+        if gathering.spec.barge_in {
+            gathering.listen(self);
+        }
         for source in sources {
             let item = match source {
                 Ok((source, repeat)) => {
@@ -128,6 +145,9 @@ impl Gathering {
         // A key during the prompts has started the timer already (twiml.md 2.4, rule 3).
         if self.stage == Stage::Silent && self.silence_until.is_none() {
             self.restart_timer(now);
+            if !self.spec.barge_in && self.digits.is_empty() {
+                self.listen(call);
+            }
         }
     }
 
@@ -150,11 +170,20 @@ impl Gathering {
     fn finish(&mut self, call: &mut Call, now: Now, key: Option<u8>) -> Still {
         // With `bargeIn="false"` the last key may come while a prompt still plays.
         self.silence(call);
+        self.stop_listening(call);
         if self.digits.is_empty() && !self.spec.action_on_empty_result {
             call.next_verb(now);
             return Still::Over;
         }
         let mut form = Form::new();
+        // An empty result has the parameter of each kind that was waited for.
+        if self.digits.is_empty() && self.spec.speech.is_some() {
+            form.push("SpeechResult", "");
+        }
+        if !self.spec.takes_digits {
+            call.follow(now, &self.spec.action, form);
+            return Still::Over;
+        }
         form.push("Digits", mem::take(&mut self.digits));
         // Present and empty where a timeout or `numDigits` ended the input.
         match key {
@@ -186,6 +215,10 @@ impl Waits for Gathering {
     }
 
     fn on_digit(&mut self, call: &mut Call, now: Now, digit: u8) -> Still {
+        if !self.spec.takes_digits || self.has_words() {
+            return Still::Waiting;
+        }
+        self.stop_listening(call);
         // Before the count: the finishing key is not one of the digits (twiml.md 2.4, rule 4).
         if self.spec.finish_on_key == Some(digit) {
             return self.finish(call, now, Some(digit));
@@ -223,6 +256,7 @@ impl Waits for Gathering {
         // A prompt that failed is not loaded; the others are dropped by name below.
         self.queue.retain(|item| !failed(item));
         self.silence(call);
+        self.stop_listening(call);
         // Inside of <Gather> a bad content type has its own code.
         let code = if failure.code == Code::PLAY_CONTENT_TYPE {
             Code::GATHER_PLAY_CONTENT_TYPE
@@ -240,7 +274,24 @@ impl Waits for Gathering {
         Still::Waiting
     }
 
+    fn on_recognition(
+        &mut self,
+        call: &mut Call,
+        now: Now,
+        recognition: RecognitionId,
+        event: &RecognitionEvent,
+    ) -> Still {
+        self.heard(call, now, recognition, event)
+    }
+
     fn abort(&mut self, call: &mut Call, _now: Now) {
         self.silence(call);
+        self.stop_listening(call);
+    }
+
+    fn on_leg_over(mut self, call: &mut Call, _now: Now) -> Option<Activity> {
+        // A hang-up requests nothing (twiml.md 2.4).
+        self.stop_listening(call);
+        None
     }
 }

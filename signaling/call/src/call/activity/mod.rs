@@ -45,8 +45,9 @@ use self::serving::Serving;
 use self::speak::Speaking;
 use self::streaming::Streaming;
 use super::Call;
-use crate::ids::{HttpId, PromptId};
+use crate::ids::{HttpId, PromptId, RecognitionId};
 use crate::input::{HttpAnswer, HttpFailure, PromptFailure, RecordingEnd};
+use crate::recognition::RecognitionEvent;
 
 /// What the call waits for.
 #[derive(Debug, Default)]
@@ -160,6 +161,17 @@ pub(crate) trait Waits {
         Still::Waiting
     }
 
+    /// An event of a recognition of this call, which may be of another feature.
+    fn on_recognition(
+        &mut self,
+        _call: &mut Call,
+        _now: Now,
+        _recognition: RecognitionId,
+        _event: &RecognitionEvent,
+    ) -> Still {
+        Still::Waiting
+    }
+
     /// REST sends the call elsewhere: stops what runs. No action is requested.
     fn abort(&mut self, _call: &mut Call, _now: Now) {}
 
@@ -254,6 +266,16 @@ impl Waits for Activity {
         result: Result<HttpAnswer, HttpFailure>,
     ) -> Still {
         each!(self, state => state.on_document(call, now, request, result))
+    }
+
+    fn on_recognition(
+        &mut self,
+        call: &mut Call,
+        now: Now,
+        recognition: RecognitionId,
+        event: &RecognitionEvent,
+    ) -> Still {
+        each!(self, state => state.on_recognition(call, now, recognition, event))
     }
 
     fn abort(&mut self, call: &mut Call, now: Now) {

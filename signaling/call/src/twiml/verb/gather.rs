@@ -1,19 +1,26 @@
-//! `<Gather>`: attributes and nested prompts. DTMF only, because there is no speech engine. Sans-IO.
+//! `<Gather>`: attributes and nested prompts. Sans-IO.
+
+use std::sync::Arc;
 
 use roxmltree::Node;
 use shared::Code;
 
-use super::{Link, Pause, Play, Read, Say, action, broken, pause, play, say};
+use super::{Link, Pause, Play, Read, Say, action, pause, play, say};
 use crate::finding::{Finding, Position};
+use crate::recognition;
 use crate::twiml::Reading;
 use crate::twiml::attribute::{Attribute, Attributes, Kind, attribute};
 
-/// Collects digits, while prompts play.
+/// Collects digits or speech, while prompts play.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gather {
-    /// Requested with the digits.
+    /// Requested with the result.
     pub action: Link,
-    /// Seconds without a key after which it ends.
+    /// Whether keys are collected.
+    pub takes_digits: bool,
+    /// How speech is collected; `None`: it is not.
+    pub speech: Option<GatherSpeech>,
+    /// Seconds without a key, and without the beginning of speech, after which it ends.
     pub timeout_s: u32,
     /// Number of keys after which it ends; `None`: any number.
     pub num_digits: Option<u32>,
@@ -25,6 +32,25 @@ pub struct Gather {
     pub barge_in: bool,
     /// Prompts, in the order of the document.
     pub prompts: Vec<GatherPrompt>,
+}
+
+/// Speech as a `<Gather>` wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatherSpeech {
+    /// Milliseconds of silence that end it.
+    pub silence_ms: u32,
+    /// Seconds of its greatest length.
+    pub longest_s: u32,
+    /// Locale.
+    pub language: String,
+    /// Words and phrases to expect.
+    pub hints: Arc<[String]>,
+    /// Whether only digits, yes and no, commands and the hints are expected.
+    pub is_grammar: bool,
+    /// Whether bad words are masked.
+    pub is_filtered: bool,
+    /// Where partial results go.
+    pub partials: Option<Link>,
 }
 
 /// A prompt nested in `<Gather>`.
@@ -82,13 +108,18 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
     attribute("bargeIn", Kind::Flag, "Whether a key stops the prompts.")
         .default("true")
         .code(Code::GATHER_BARGE_IN),
-    attribute("speechTimeout", Kind::WholeOrAuto(1, 86_400), "End of speech, seconds.")
-        .default("5")
-        .code(Code::GATHER_SPEECH_TIMEOUT),
+    attribute(
+        "speechTimeout",
+        Kind::WholeOrAuto(1, 86_400),
+        "Silence that ends speech, seconds; default timeout.",
+    )
+    .code(Code::GATHER_SPEECH_TIMEOUT),
     attribute("maxSpeechTime", Kind::Whole(1, 60), "Longest speech, seconds.")
         .default("60")
         .code(Code::GATHER_MAX_SPEECH_TIME),
-    attribute("language", Kind::Text, "Language of speech.").code(Code::GATHER_LANGUAGE),
+    attribute("language", Kind::Text, "Language of speech.")
+        .default("en-US")
+        .code(Code::GATHER_LANGUAGE),
     attribute("hints", Kind::Text, "Words to expect.").code(Code::GATHER_HINTS),
     attribute("profanityFilter", Kind::Flag, "Whether bad words are masked.")
         .default("true")
@@ -106,20 +137,15 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
 
 pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Gather> {
     let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
-    if attributes.words("input").contains(&"speech") {
-        let message = "there is no speech engine: <Gather> takes DTMF only";
-        // `dtmf speech` still works by keys; `speech` alone could never get an input (twiml.md
-        // 2.4).
-        if !attributes.words("input").contains(&"dtmf") {
-            return Err(broken(Code::GATHER_NO_SPEECH_ENGINE, message, node, reading));
-        }
-        let position = reading.place(node);
-        reading.warn(Code::GATHER_NO_SPEECH_ENGINE, message, position);
-    }
+    let takes_speech = attributes.words("input").contains(&"speech");
+    let speech = takes_speech.then(|| speech(&attributes, node, reading));
     let finish = attributes.text("finishOnKey").and_then(|text| text.bytes().next());
     let prompts = prompts(node, reading)?;
     Ok(Some(Gather {
         action: action(&attributes),
+        // Without a word in `input`, as with `dtmf`.
+        takes_digits: speech.is_none() || attributes.words("input").contains(&"dtmf"),
+        speech,
         timeout_s: attributes.whole("timeout"),
         num_digits: attributes.whole_or_none("numDigits"),
         finish_on_key: finish,
@@ -128,6 +154,69 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Gather
         prompts,
     }))
 }
+
+fn speech(
+    attributes: &Attributes<'_>,
+    node: Node<'_, '_>,
+    reading: &mut Reading<'_>,
+) -> GatherSpeech {
+    let position = reading.place(node);
+    let mut is_auto = attributes.is_auto("speechTimeout");
+    if is_auto && attributes.is_written("speechModel") {
+        let message = "speechTimeout `auto` is for the default model: the value of timeout is used";
+        reading.warn(Code::GATHER_SPEECH_AUTO, message, position);
+        is_auto = false;
+    }
+    let silence_s = attributes.whole_or_none("speechTimeout");
+    let silence_s = silence_s.unwrap_or_else(|| attributes.whole("timeout"));
+    let mut language = attributes.text("language").unwrap_or("en-US");
+    if !is_locale(language) {
+        let message = "`language` of <Gather> is not a locale: `en-US` is used";
+        reading.warn(Code::GATHER_LANGUAGE, message, position);
+        language = "en-US";
+    }
+    let (hints, skipped) = recognition::hints(attributes.text("hints").unwrap_or_default());
+    if skipped > 0 {
+        let message = format!("{skipped} of the hints are too long or too many: ignored");
+        reading.warn(Code::GATHER_HINTS, message, position);
+    }
+    GatherSpeech {
+        silence_ms: if is_auto { SILENCE_AUTO_MS } else { silence_s.saturating_mul(1_000) },
+        longest_s: attributes.whole("maxSpeechTime"),
+        language: language.to_owned(),
+        is_grammar: is_grammar(attributes.word("speechModel"), hints.len()),
+        hints,
+        is_filtered: attributes.flag("profanityFilter"),
+        partials: attributes.text("partialResultCallback").filter(|url| !url.is_empty()).map(
+            |url| {
+                let method = attributes.method("partialResultCallbackMethod");
+                Link { url: url.to_owned(), method }
+            },
+        ),
+    }
+}
+
+/// Whether the words to expect are few enough to expect no others. A model for conversations takes hints for what they
+/// are: words that are likely among all others.
+fn is_grammar(model: &str, hints: usize) -> bool {
+    let few = (1..=GRAMMAR_HINTS_MAX).contains(&hints);
+    model == "numbers_and_commands" || (few && matches!(model, "default" | "phone_call"))
+}
+
+fn is_locale(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let is_language = |part: &str| {
+        (2..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphabetic())
+    };
+    let is_more = |part: &str| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    parts.next().is_some_and(is_language) && parts.all(is_more)
+}
+
+/// The pause between two sentences, as `speechTimeout="auto"` has it.
+const SILENCE_AUTO_MS: u32 = 900;
+const GRAMMAR_HINTS_MAX: usize = 100;
 
 fn prompts(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Vec<GatherPrompt>, Finding> {
     let mut prompts = Vec::new();
@@ -154,6 +243,8 @@ fn prompts(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Result<Vec<GatherPr
 
 #[cfg(test)]
 mod tests {
+    use shared::limits;
+
     use super::*;
     use crate::twiml::tests::{codes, one};
     use crate::twiml::verb::Verb;
@@ -182,11 +273,45 @@ mod tests {
     }
 
     #[test]
-    fn speech_alone_breaks_the_verb_and_speech_beside_dtmf_warns() {
-        assert!(
-            matches!(one("<Gather input=\"speech\"/>"), Verb::Broken(f) if f.code == Code::GATHER_NO_SPEECH_ENGINE)
+    fn speech_has_the_timeout_of_keys_unless_it_has_its_own() {
+        let speech = |text: &str| gather(text).speech.expect("speech");
+        let plain = gather("<Gather input=\"speech\" timeout=\"3\"/>");
+        assert!(!plain.takes_digits);
+        assert_eq!(plain.speech.expect("speech").silence_ms, 3_000);
+        assert!(gather("<Gather input=\"speech dtmf\"/>").takes_digits);
+        let own = speech("<Gather input=\"speech\" timeout=\"3\" speechTimeout=\"1\"/>");
+        assert_eq!(own.silence_ms, 1_000);
+        let auto = speech("<Gather input=\"speech\" speechTimeout=\"auto\"/>");
+        assert_eq!((auto.silence_ms, auto.longest_s), (900, 60));
+        let text = "<Gather input=\"speech\" speechTimeout=\"auto\" speechModel=\"default\"/>";
+        assert_eq!(speech(text).silence_ms, 5_000);
+        assert_eq!(codes(text), [Code::GATHER_SPEECH_AUTO]);
+    }
+
+    #[test]
+    fn few_hints_or_the_model_of_commands_make_a_grammar() {
+        let is_grammar = |attributes: &str| {
+            let text = format!("<Gather input=\"speech\" {attributes}/>");
+            gather(&text).speech.expect("speech").is_grammar
+        };
+        assert!(!is_grammar(""));
+        assert!(is_grammar("hints=\"sales, support\""));
+        assert!(is_grammar("speechModel=\"numbers_and_commands\""));
+        assert!(!is_grammar("hints=\"sales\" speechModel=\"experimental_conversations\""));
+        let many = vec!["word"; 101].join(",");
+        assert!(!is_grammar(&format!("hints=\"{many}\"")));
+    }
+
+    #[test]
+    fn a_language_is_a_locale_and_hints_have_bounds() {
+        let text = "<Gather input=\"speech\" language=\"English, please\"/>";
+        assert_eq!(gather(text).speech.expect("speech").language, "en-US");
+        assert_eq!(codes(text), [Code::GATHER_LANGUAGE]);
+        let long = "a".repeat(limits::RECOGNITION_HINT_CHARACTERS_MAX + 1);
+        assert_eq!(
+            codes(&format!("<Gather input=\"speech\" hints=\"a,{long}\"/>")),
+            [Code::GATHER_HINTS]
         );
-        assert_eq!(codes("<Gather input=\"speech dtmf\"/>"), [Code::GATHER_NO_SPEECH_ENGINE]);
     }
 
     #[test]

@@ -1,0 +1,70 @@
+//! Recognitions of a call: start, stop, and their callbacks in order. Sans-IO.
+//!
+//! A verb or a side feature starts a recognition and takes its events. The callbacks of one recognition leave one after
+//! the other, each when the one before is answered: an application would else get them in any order.
+
+use std::collections::VecDeque;
+
+use shared::limits;
+
+use super::Call;
+use crate::effect::{CallEffect, RecognitionStop};
+use crate::form::Form;
+use crate::ids::RecognitionId;
+use crate::recognition::RecognitionPlan;
+use crate::setup::Webhook;
+
+/// The callbacks of one recognition. There is a lane while a callback is out.
+#[derive(Debug, Default)]
+pub(super) struct CallbackLane {
+    waiting: VecDeque<(Webhook, Form)>,
+}
+
+impl Call {
+    /// Starts a recognition under a fresh name, which it returns.
+    pub(super) fn start_recognition(
+        &mut self,
+        plan: impl FnOnce(RecognitionId) -> RecognitionPlan,
+    ) -> RecognitionId {
+        let recognition = self.names.recognition();
+        self.effect(CallEffect::StartRecognition(Box::new(plan(recognition))));
+        recognition
+    }
+
+    pub(super) fn stop_recognition(&mut self, recognition: RecognitionId, how: RecognitionStop) {
+        self.effect(CallEffect::StopRecognition { recognition, how });
+    }
+
+    /// Sends a callback of a recognition behind those before it.
+    pub(super) fn recognition_callback(
+        &mut self,
+        recognition: RecognitionId,
+        webhook: Webhook,
+        form: Form,
+    ) {
+        if let Some(lane) = self.lanes.get_mut(&recognition) {
+            // An application that is slower than the speech gets the newest words.
+            if lane.waiting.len() >= limits::RECOGNITION_CALLBACKS_WAITING_MAX {
+                lane.waiting.pop_front();
+            }
+            return lane.waiting.push_back((webhook, form));
+        }
+        if self.send_recognition_callback(recognition, &webhook, form) {
+            self.lanes.insert(recognition, CallbackLane::default());
+        }
+    }
+
+    /// The callback before is answered.
+    pub(super) fn next_recognition_callback(&mut self, recognition: RecognitionId) {
+        loop {
+            let Some(lane) = self.lanes.get_mut(&recognition) else { return };
+            let Some((webhook, form)) = lane.waiting.pop_front() else {
+                self.lanes.remove(&recognition);
+                return;
+            };
+            if self.send_recognition_callback(recognition, &webhook, form) {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Recognition of speech with an engine of the tests, a program of its own.
+
+use std::path::PathBuf;
+
+use crate::application::{Answer, Application, Asked};
+use crate::gateway::Gateway;
+use crate::rtp::{Party, Stream};
+use crate::sdk;
+use crate::sipp::{self, Running, Sipp};
+use crate::wait;
+
+/// Settings with the engine of the tests.
+fn engine(arguments: &str) -> String {
+    let python = sdk::program("python");
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end/engine.py");
+    format!(
+        "[[recognition.engine]]\nname = \"test\"\ncommand = [{python:?}, \"-u\", {file:?}{arguments}]\n"
+    )
+}
+
+/// A gateway with an engine, and a call that is up and runs these verbs.
+struct Rig {
+    gateway: Gateway,
+    application: Application,
+    call: Option<Running>,
+    party: Party,
+    to: std::net::SocketAddr,
+    stream: Stream,
+}
+
+impl Rig {
+    fn start(settings: &str, verbs: &str) -> Self {
+        let gateway = Gateway::start(settings);
+        if !settings.is_empty() {
+            gateway.wait_for_log("the recognition engine `test` is ready");
+        }
+        let verbs = verbs.to_owned();
+        let application = Application::start(move |asked: &Asked| match asked.path.as_str() {
+            "/voice" => Answer::twiml(&verbs),
+            "/heard" | "/after" => Answer::twiml("<Pause length=\"60\"/>"),
+            _ => Answer::status(204),
+        });
+        let domain = gateway.domain("desk", &[("VoiceUrl", &application.url("/voice"))]);
+        gateway.allow_address(&domain, "127.0.0.1");
+        let party = Party::new();
+        let scenario = sipp::invite("") + &sipp::answered() + &sipp::hung_up();
+        let call = Sipp::caller(&scenario, party.port()).start(gateway.sip_udp);
+        let (_, to) = party.receive().expect("the call is up");
+        Self { gateway, application, call: Some(call), party, to, stream: Stream::new(7) }
+    }
+
+    /// Speaks for a number of milliseconds.
+    fn speak(&mut self, ms: u16) {
+        self.stream.say(&self.party, self.to, speech(ms / 20));
+    }
+
+    /// Sends silence for a number of milliseconds.
+    fn quiet(&mut self, ms: u16) {
+        self.stream.say(&self.party, self.to, (0..ms / 20).map(|_| vec![0xFF; 160]));
+    }
+
+    fn press(&mut self, digit: u8) {
+        self.stream.press(&self.party, self.to, 101, digit);
+    }
+
+    fn heard(&self) -> Asked {
+        self.application.wait_for_path("/heard")
+    }
+
+    fn call_sid(&self) -> String {
+        self.application.wait_for_path("/voice").parameter("CallSid").expect("a SID").to_owned()
+    }
+
+    /// REST ends the call, and the phone agrees.
+    fn end(mut self) {
+        let path = format!("Calls/{}.json", self.call_sid());
+        self.gateway.create(&path, &[("Status", "completed")]);
+        self.call.take().expect("it is up").finish().expect_success();
+        self.gateway.metrics_when("nobody listens", |now| now.value("recognition_open") == 0);
+    }
+
+    /// The gateway speaks the error sentence and hangs up.
+    fn end_by_gateway(mut self) {
+        self.call.take().expect("it is up").finish().expect_success();
+    }
+
+    /// Waits for a notification, and answers its text.
+    fn notified(&self, code: &str) -> String {
+        wait::found(&format!("a notification {code}"), || {
+            let list = self.gateway.fetch("Notifications.json").json();
+            let rows = list["notifications"].as_array().expect("a list").clone();
+            let found = rows.iter().find(|row| row["error_code"] == code);
+            let text = found.map(|row| row["message_text"].as_str().unwrap_or("").to_owned());
+            text.ok_or_else(|| format!("{rows:?}"))
+        })
+    }
+}
+
+/// Packets that go up and down as speech does.
+fn speech(packets: u16) -> impl Iterator<Item = Vec<u8>> {
+    (0..packets).map(|number| {
+        let level = if number % 11 < 9 { 0x10 + (number % 3) as u8 * 8 } else { 0x50 };
+        (0..160).map(|at| if at % 16 < 8 { level } else { level | 0x80 }).collect()
+    })
+}
+
+fn gather(attributes: &str) -> String {
+    format!("<Gather action=\"/heard\" {attributes}/><Redirect>/after</Redirect>")
+}
+
+#[test]
+fn speech_reaches_the_action_with_text_and_confidence() {
+    for arguments in ["", ", \"8000\""] {
+        let verbs = gather("input=\"speech\" speechTimeout=\"1\" timeout=\"9\"");
+        let mut rig = Rig::start(&engine(arguments), &verbs);
+        rig.speak(1_500);
+        let heard = rig.heard();
+        // 1.5 s of speech, up to 0.3 s before and 0.8 s behind it: a word for each half second.
+        assert_eq!(heard.parameter("SpeechResult"), Some("one two three four five"));
+        assert_eq!(heard.parameter("Confidence"), Some("0.93"));
+        assert_eq!(heard.parameter("Digits"), None);
+        assert_eq!(heard.parameter("CallStatus"), Some("in-progress"));
+        let figures = rig.gateway.metrics();
+        assert_eq!(figures.value("recognition_utterances_total"), 1);
+        rig.end();
+    }
+}
+
+#[test]
+fn speech_stops_the_prompts_and_partial_results_leave_in_order() {
+    let verbs = "<Gather action=\"/heard\" input=\"speech\" speechTimeout=\"1\" \
+                 partialResultCallback=\"/partial\"><Say>Please speak as long as you like, while \
+                 this sentence does not end, because it has no end that you would wait for.</Say>\
+                 </Gather>";
+    let mut rig = Rig::start(&engine(""), verbs);
+    let loud = |packet: &crate::rtp::Packet| packet.payload.iter().any(|code| code & 0x7F < 0x50);
+    assert_eq!(rig.party.receive_until(20, loud).len(), 20, "the prompt plays");
+    rig.speak(2_000);
+    rig.heard();
+    let asked = rig.application.asked();
+    let partials: Vec<&Asked> = asked.iter().filter(|asked| asked.path == "/partial").collect();
+    assert!(partials.len() >= 3, "{partials:?}");
+    for (number, asked) in partials.iter().enumerate() {
+        let names: Vec<&str> = asked.parameters.iter().map(|(name, _)| name.as_str()).collect();
+        let own = &names[names.len() - 4..];
+        let expected =
+            ["UnstableSpeechResult", "StableSpeechResult", "Stability", "SequenceNumber"];
+        assert_eq!(own, expected);
+        assert_eq!(asked.parameter("SequenceNumber"), Some(number.to_string().as_str()));
+        assert_eq!(asked.parameter("Stability"), Some("0.5"));
+        assert_eq!(asked.parameter("CallSid"), Some(rig.call_sid().as_str()));
+        let words = |name| asked.parameter(name).expect("words").split_whitespace().count();
+        assert_eq!(words("StableSpeechResult"), words("UnstableSpeechResult").saturating_sub(1));
+    }
+    // The prompt of eight seconds is gone: the party hears silence.
+    let quiet =
+        rig.party.receive_until(20, |packet| packet.payload.iter().all(|code| *code == 0xFF));
+    assert_eq!(quiet.len(), 20);
+    rig.end();
+}
+
+#[test]
+fn the_first_of_keys_and_speech_wins() {
+    let verbs = gather("input=\"dtmf speech\" numDigits=\"2\" timeout=\"9\" speechTimeout=\"1\"");
+    let mut rig = Rig::start(&engine(""), &verbs);
+    rig.press(4);
+    rig.speak(1_000);
+    rig.press(2);
+    let heard = rig.heard();
+    assert_eq!(heard.parameter("Digits"), Some("42"));
+    assert_eq!(heard.parameter("SpeechResult"), None);
+    rig.end();
+
+    let attributes = "input=\"dtmf speech\" numDigits=\"1\" timeout=\"9\" speechTimeout=\"1\" \
+                      hints=\"call me, hang up\" partialResultCallback=\"/partial\"";
+    let mut rig = Rig::start(&engine(""), &gather(attributes));
+    rig.speak(1_200);
+    rig.application.wait_for_path("/partial");
+    rig.press(4);
+    let heard = rig.heard();
+    assert_eq!(heard.parameter("SpeechResult"), Some("call me"));
+    assert_eq!(heard.parameter("Digits"), None);
+    rig.end();
+}
+
+#[test]
+fn an_empty_result_is_the_next_verb_or_an_empty_action() {
+    let rig = Rig::start(&engine(""), &gather("input=\"speech\" timeout=\"1\""));
+    rig.application.wait_for_path("/after");
+    rig.end();
+    let attributes = "input=\"speech dtmf\" timeout=\"1\" actionOnEmptyResult=\"true\"";
+    let rig = Rig::start(&engine(""), &gather(attributes));
+    let heard = rig.heard();
+    assert_eq!(heard.parameter("SpeechResult"), Some(""));
+    assert_eq!(heard.parameter("Digits"), Some(""));
+    rig.end();
+    // Three coughs are enough.
+    let attributes = "input=\"speech\" timeout=\"9\" speechTimeout=\"1\" hints=\"@nothing\"";
+    let mut rig = Rig::start(&engine(""), &gather(attributes));
+    for utterance in 1..=3 {
+        rig.speak(600);
+        rig.gateway.metrics_when("it was heard", |now| {
+            now.value("recognition_utterances_total") == utterance
+        });
+        rig.quiet(1_400);
+    }
+    rig.application.wait_for_path("/after");
+    rig.end();
+}
+
+#[test]
+fn bad_words_are_masked_unless_the_document_wants_them() {
+    for (filter, expected) in [("", "d***"), ("profanityFilter=\"false\"", "damn")] {
+        let attributes =
+            format!("input=\"speech\" timeout=\"9\" speechTimeout=\"1\" hints=\"damn\" {filter}");
+        let mut rig = Rig::start(&engine(""), &gather(&attributes));
+        rig.speak(600);
+        assert_eq!(rig.heard().parameter("SpeechResult"), Some(expected));
+        rig.end();
+    }
+}
+
+#[test]
+fn without_an_engine_for_it_the_debugger_has_the_reason() {
+    let grammar_only = engine(", \"16000\", \"g\"");
+    for (settings, attributes, code, reason) in [
+        ("", "input=\"speech dtmf\"", "13343", "takes DTMF only"),
+        (&*grammar_only, "input=\"speech dtmf\" timeout=\"2\"", "13343", "free text in `en-US`"),
+        (&*engine(""), "input=\"speech\" language=\"fr-FR\" timeout=\"2\"", "13343", "`fr-FR`"),
+    ] {
+        let mut rig = Rig::start(settings, &gather(attributes));
+        let text = rig.notified(code);
+        assert!(text.contains(reason), "{text}");
+        if attributes.contains("dtmf") {
+            rig.press(7);
+            rig.press(11);
+            assert_eq!(rig.heard().parameter("Digits"), Some("7"));
+        } else {
+            rig.application.wait_for_path("/after");
+        }
+        rig.end();
+    }
+    // Speech alone cannot get anything: the document fails.
+    let rig = Rig::start("", &gather("input=\"speech\""));
+    rig.notified("13343");
+    rig.end_by_gateway();
+}
+
+#[test]
+fn an_engine_that_fails_or_dies_costs_its_utterance_and_comes_back() {
+    for hint in ["@fail", "@die"] {
+        let attributes =
+            format!("input=\"speech\" timeout=\"2\" speechTimeout=\"1\" hints=\"{hint}\"");
+        let mut rig = Rig::start(&engine(""), &gather(&attributes));
+        rig.speak(800);
+        let text = rig.notified("13342");
+        assert!(text.contains("as asked") || text.contains("`test` failed: it ended"), "{text}");
+        rig.application.wait_for_path("/after");
+        let starts = if hint == "@die" { 2 } else { 1 };
+        rig.gateway.metrics_when("the engine is up", |now| {
+            now.value("recognition_engine_starts_total{engine=\"test\"}") == starts
+                && now.value("recognition_engine_up{engine=\"test\"}") == 1
+        });
+        rig.end();
+    }
+}
