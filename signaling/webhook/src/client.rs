@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use audio::AudioIntake;
@@ -28,7 +28,7 @@ use rustls::pki_types::CertificateDer;
 use shared::config::Cidr;
 use shared::{AccountSid, CallSid, Prompt, limits};
 use sip::digest::Credentials;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
@@ -38,6 +38,7 @@ use crate::digest::Logins;
 use crate::dns::{AddressGuard, Resolver};
 use crate::exchange::{Answer, Bounds, Carrier, ConnectOptions, Expects, Outgoing};
 use crate::fault::{Fault, WebhookFailure};
+use crate::hosted::{Caller, Hosted};
 use crate::meters::WebhookMeters;
 use crate::permits::Permits;
 use crate::pool::Pool;
@@ -74,6 +75,8 @@ pub struct WebhookClient {
 struct Inner {
     user_agent: HeaderValue,
     carrier: Carrier,
+    /// Handlers inside of this process, asked before a name is resolved.
+    hosted: OnceLock<Arc<dyn Hosted>>,
     accounts: Permits<AccountSid>,
     hosts: Permits<(String, u16)>,
     /// All requests under way. The memory plan at start counts on this bound.
@@ -135,6 +138,7 @@ impl WebhookClient {
             inner: Arc::new(Inner {
                 user_agent,
                 carrier: Carrier { connector, pool: Pool::default(), intake },
+                hosted: OnceLock::new(),
                 accounts: Permits::new(limits::WEBHOOK_ACCOUNT_CONCURRENCY_MAX),
                 hosts: Permits::new(limits::WEBHOOK_HOST_CONCURRENCY_MAX),
                 all: Semaphore::new(limits::WEBHOOK_CONCURRENCY_MAX),
@@ -177,7 +181,7 @@ impl WebhookClient {
             total,
             conditions: HeaderMap::new(),
         };
-        let (answer, url) = self.inner.run(request, &plan).await?;
+        let (answer, url) = self.run(request, &plan).await?;
         Ok(HttpAnswer {
             status: answer.status.as_u16(),
             content_type: answer.content_type().map(str::to_owned),
@@ -222,7 +226,7 @@ impl WebhookClient {
             total: MEDIA_TOTAL,
             conditions: conditions(validators),
         };
-        let (answer, _) = self.inner.run(request, &plan).await?;
+        let (answer, _) = self.run(request, &plan).await?;
         Ok(fetched(answer))
     }
 
@@ -256,6 +260,15 @@ impl WebhookClient {
         self.inner.user_agent.to_str().unwrap_or_default()
     }
 
+    /// A place among all requests under way.
+    pub(crate) async fn place(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        self.inner.all.acquire().await.map_err(|_| Fault::Busy)
+    }
+
+    pub(crate) fn hosts(&self) -> &OnceLock<Arc<dyn Hosted>> {
+        &self.inner.hosted
+    }
+
     pub(crate) fn connector(&self) -> &Connector {
         &self.inner.carrier.connector
     }
@@ -275,7 +288,7 @@ struct Plan<'a> {
     conditions: HeaderMap,
 }
 
-impl Inner {
+impl WebhookClient {
     async fn run(
         &self,
         request: HttpRequest,
@@ -285,7 +298,7 @@ impl Inner {
         // The URL of the current hop. Outside of the future, because a timeout drops the future and the
         // failure has to name the URL.
         let asked = Mutex::new(request.url.wire(None));
-        let in_flight = self.meters.begin();
+        let in_flight = self.inner.meters.begin();
         let result = if in_flight.number > REQUESTS_MAX {
             Err(Fault::Busy)
         } else {
@@ -296,7 +309,7 @@ impl Inner {
         };
         result.map_err(|fault| {
             let code = fault.code();
-            self.meters.failed(code);
+            self.inner.meters.failed(code);
             let url = asked.lock().clone();
             tracing::debug!(code = code.number(), %fault, url, "webhook failed");
             WebhookFailure {
@@ -315,7 +328,7 @@ impl Inner {
         plan: &Plan<'_>,
         asked: &Mutex<String>,
     ) -> Result<(Answer, WebUrl), Fault> {
-        let _turn = self.accounts.enter(request.account).await;
+        let _turn = self.inner.accounts.enter(request.account).await;
         let mut retries_left = request.url.overrides.retries;
         for _ in 0..=limits::WEBHOOK_REDIRECTS_MAX {
             let wire = request.wire();
@@ -324,7 +337,7 @@ impl Inner {
             let Some(location) = redirect_target(&answer)? else {
                 return Ok((answer, request.url));
             };
-            self.meters.redirected();
+            self.inner.meters.redirected();
             request = request
                 .redirected(answer.status.as_u16(), &location)
                 .map_err(|error| Fault::Location(error.sentence))?;
@@ -341,11 +354,13 @@ impl Inner {
         plan: &Plan<'_>,
         retries_left: &mut u8,
     ) -> Result<Answer, Fault> {
-        let _turn = self.hosts.enter((request.url.host().to_owned(), request.url.port())).await;
-        // After the turn of the host: a request that waits for a slow host holds no place that others
-        // need.
-        let _place = self.all.acquire().await.map_err(|_| Fault::Busy)?;
-        let mut outgoing = self.outgoing(request, wire, plan)?;
+        let _turn =
+            self.inner.hosts.enter((request.url.host().to_owned(), request.url.port())).await;
+        let mut outgoing = self.inner.outgoing(request, wire, plan)?;
+        let caller = Caller { account: request.account, call: request.call };
+        // Taken after the turn of the host: a request that waits for a slow host holds no place that others
+        // need. A hosted request takes none.
+        let mut place = None;
         let overrides = &request.url.overrides;
         let mut login_left = wire.basic_auth.as_ref();
         loop {
@@ -355,28 +370,39 @@ impl Inner {
                 sni: overrides.sni,
                 edge: overrides.edges.iter().cycle().nth(attempts).map(String::as_str),
             };
-            let attempt =
-                self.carrier.exchange(&outgoing, options, &plan.bounds, &self.meters).await;
+            let attempt = match self.exchange_hosted(&outgoing, caller, &plan.bounds).await {
+                Ok(Some(answer)) => Ok(answer),
+                Err(fault) => Err(fault),
+                Ok(None) => {
+                    if place.is_none() {
+                        place = Some(self.place().await?);
+                    }
+                    let meters = &self.inner.meters;
+                    self.carrier().exchange(&outgoing, options, &plan.bounds, meters).await
+                }
+            };
             // A Digest challenge is answered once. It does not count as a retry, because nothing failed.
             if let (Ok(refused), Some(login)) = (&attempt, login_left.take())
                 && refused.status == http::StatusCode::UNAUTHORIZED
-                && let Some(answer) = self.login(request.call, &outgoing, login, refused)
+                && let Some(answer) = self.inner.login(request.call, &outgoing, login, refused)
             {
                 put(&mut outgoing.headers, header::AUTHORIZATION, &answer)?;
                 continue;
             }
             if *retries_left > 0 && is_retried(&attempt, overrides.retry) {
                 *retries_left -= 1;
-                self.meters.retried();
+                self.inner.meters.retried();
                 continue;
             }
             if let Ok(answer) = &attempt {
-                self.keep_cookies(request.call, &outgoing.url, answer);
+                self.inner.keep_cookies(request.call, &outgoing.url, answer);
             }
             return attempt;
         }
     }
+}
 
+impl Inner {
     fn outgoing(
         &self,
         request: &HttpRequest,

@@ -68,7 +68,7 @@ pub(crate) enum Expects {
 
 impl Expects {
     /// The media type of a body to play; `None`: the body is not played.
-    fn audio(self, head: &Parts) -> Option<String> {
+    pub(crate) fn audio(self, head: &Parts) -> Option<String> {
         let content_type = content_type(&head.headers).unwrap_or("");
         let media_type = call::content::media_type(content_type);
         let is_played = match self {
@@ -231,7 +231,7 @@ async fn read_audio(
 }
 
 /// Reasons a file gave no prompt: it cannot be played, or the request failed.
-enum Unread {
+pub(crate) enum Unread {
     Unplayable(PromptFailure),
     Fault(Fault),
 }
@@ -285,7 +285,7 @@ pub(crate) async fn read_body(
 }
 
 /// Reads `Content-Encoding`. Anything that was not offered is an error.
-fn encoding(headers: &HeaderMap) -> Result<Encoding, Fault> {
+pub(crate) fn encoding(headers: &HeaderMap) -> Result<Encoding, Fault> {
     let name = headers.get(CONTENT_ENCODING).map_or(b"".as_slice(), HeaderValue::as_bytes);
     let is = |word: &[u8]| name.eq_ignore_ascii_case(word);
     if name.is_empty() || is(b"identity") {
@@ -299,7 +299,7 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, Fault> {
 }
 
 /// Undoes the encoding. The bound applies to the output, so a small bomb does no harm.
-fn unpack(raw: Vec<u8>, encoding: Encoding) -> Result<Vec<u8>, Fault> {
+pub(crate) fn unpack(raw: Vec<u8>, encoding: Encoding) -> Result<Vec<u8>, Fault> {
     if encoding == Encoding::Identity {
         return Ok(raw);
     }
@@ -314,4 +314,4 @@ fn unpack(raw: Vec<u8>, encoding: Encoding) -> Result<Vec<u8>, Fault> {
     Ok(unpacked)
 }
 
-const DOCUMENT_BYTES_MAX: usize = limits::WEBHOOK_BODY_BYTES_MAX;
+pub(crate) const DOCUMENT_BYTES_MAX: usize = limits::WEBHOOK_BODY_BYTES_MAX;

@@ -6,8 +6,8 @@
 //!
 //! From the inside out: `connector` opens a guarded connection, `pool` keeps idle ones, `exchange`
 //! carries one request over one connection, `client` retries and follows redirects, `permits`
-//! limits requests at once, `cookies` and `digest` keep the cookies and logins of each call; `transfer`
-//! carries requests of the gateway itself to a store.
+//! limits requests at once, `hosted` asks the handlers of this process first, `cookies` and `digest` keep the cookies and logins of each call; `transfer`
+//! carries requests of the gateway itself to a store, `fetch` those of hosted handlers.
 //! [`dns`] is below all of them.
 
 #![forbid(unsafe_code)]
@@ -21,6 +21,9 @@ mod digest;
 pub mod dns;
 mod exchange;
 mod fault;
+mod fetch;
+mod hosted;
+mod inside;
 mod meters;
 mod permits;
 mod pool;
@@ -32,6 +35,8 @@ pub use client::{Fetched, MediaRequest, Validators, WebhookClient, WebhookSettin
 pub use connector::WebhookSetupError;
 pub use dial::DialFailure;
 pub use fault::WebhookFailure;
+pub use fetch::Fetch;
+pub use hosted::{Caller, Hosted, HostedAnswer, HostedAnswering, HostedRequest};
 pub use meters::{WebhookCounts, WebhookMeters};
 pub use pool::IDLE_TOTAL_MAX;
 pub use transfer::{Transfer, TransferAnswer, TransferBounds, Upload};

@@ -14,6 +14,7 @@ pub struct WebhookMeters {
     in_flight: AtomicU64,
     retries: AtomicU64,
     redirects: AtomicU64,
+    hosted: AtomicU64,
     connections_opened: AtomicU64,
     connections_reused: AtomicU64,
     cookies_dropped: AtomicU64,
@@ -32,6 +33,8 @@ pub struct WebhookCounts {
     pub retries: u64,
     /// `webhook_redirects_total`.
     pub redirects: u64,
+    /// `webhook_hosted_total`: hops that a handler of this process answered, from calls and from outside.
+    pub hosted: u64,
     /// `webhook_connections_opened_total`. Growing as fast as `requests` means that the application
     /// closes its connections after each answer.
     pub connections_opened: u64,
@@ -46,7 +49,7 @@ pub struct WebhookCounts {
 impl WebhookCounts {
     /// Writes every counter to a page of metrics.
     pub fn write(&self, text: &mut Text) {
-        let rows: [(&str, &str, &str, u64); 6] = [
+        let rows: [(&str, &str, &str, u64); 7] = [
             (
                 "webhook_requests_total",
                 "counter",
@@ -61,6 +64,12 @@ impl WebhookCounts {
             ),
             ("webhook_retries_total", "counter", "Second attempts.", self.retries),
             ("webhook_redirects_total", "counter", "Redirects followed.", self.redirects),
+            (
+                "webhook_hosted_total",
+                "counter",
+                "Requests that handlers of this process answered (hosted call control).",
+                self.hosted,
+            ),
             (
                 "webhook_connections_opened_total",
                 "counter",
@@ -98,6 +107,7 @@ impl WebhookMeters {
             in_flight: read(&self.in_flight),
             retries: read(&self.retries),
             redirects: read(&self.redirects),
+            hosted: read(&self.hosted),
             connections_opened: read(&self.connections_opened),
             connections_reused: read(&self.connections_reused),
             cookies_dropped: read(&self.cookies_dropped),
@@ -118,6 +128,10 @@ impl WebhookMeters {
 
     pub(crate) fn redirected(&self) {
         self.redirects.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn hosted(&self) {
+        self.hosted.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn connection_opened(&self) {

@@ -16,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::dns::Resolver;
 
+mod hosted;
+
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use crate::exchange::{hyper_request, origin_of, read_body};
 use crate::fault::{Fault, WebhookFailure};
 
 /// Time for the TCP connection.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT: Duration = Duration::from_secs(5);
 
 /// A request to a store.
 pub struct Transfer {
