@@ -113,6 +113,10 @@ sids! {
     IncomingPhoneNumberSid = "PN";
     /// A phone number of somebody else, verified as a caller id.
     OutgoingCallerIdSid = "PN";
+    /// A TwiML Bin.
+    BinSid = "EH";
+    /// A Studio flow.
+    FlowSid = "FW";
     /// A SIP domain.
     DomainSid = "SD";
     /// A credential list.

@@ -55,7 +55,7 @@ const OUTSIDERS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tokio",
-        &["gateway", "audio", "webhook", "speech", "storage", "http-server"],
+        &["gateway", "audio", "webhook", "speech", "storage", "http-server", "hosted"],
         "no async runtime below the shells",
     ),
     (

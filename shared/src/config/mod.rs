@@ -10,6 +10,7 @@ mod checks;
 mod cidr;
 mod domain;
 mod edge;
+mod hosted;
 mod http;
 pub mod layers;
 mod limits;
@@ -34,6 +35,7 @@ use std::collections::BTreeMap;
 pub use cidr::Cidr;
 pub use domain::Domain;
 pub use edge::{Edge, EdgeTls};
+pub use hosted::Hosted;
 pub use http::Http;
 pub use layers::{Layers, Origin, Problem};
 pub use limits::{Limits, LimitsProfile};
@@ -110,6 +112,7 @@ config! {
     media: Media,
     http: Http,
     webhook: Webhook,
+    hosted: Hosted,
     speech: Speech,
     recordings: Recordings,
     streams: Streams,
@@ -135,6 +138,7 @@ impl Config {
         self.sip.check(&mut checks);
         self.media.check(&mut checks);
         self.speech.check(&mut checks);
+        self.hosted.check(&mut checks);
         self.streams.check(&mut checks);
         self.recognition.check(&mut checks);
         self.limits.check(&mut checks);

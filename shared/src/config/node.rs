@@ -45,7 +45,7 @@ impl Node {
 
 /// Whether a text is a domain name of at most 200 bytes, which leaves room for `NAME.sip.EDGE.` in
 /// front of it (RFC 1035 §2.3.4: 253 in all).
-fn is_domain(text: &str) -> bool {
+pub(super) fn is_domain(text: &str) -> bool {
     text.len() <= 200 && text.split('.').all(is_label)
 }
 

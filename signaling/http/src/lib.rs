@@ -46,4 +46,4 @@ pub use pages::PAGES;
 pub use read::read_whole;
 pub use rest::{ApiAnswer, ApiCall, BoxedReader, OpenReader, READERS_MAX, Rest};
 pub use room::Room;
-pub use state::{Answering, HttpServer, Page, PageKind};
+pub use state::{Answering, HostedPages, HttpServer, Page, PageKind};

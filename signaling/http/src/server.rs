@@ -87,8 +87,11 @@ impl HttpServer {
         Ok(closing(response, close))
     }
 
-    /// A page of the table, else the REST API, which also answers paths that nobody has.
+    /// A hosted resource, a page of the table, else the REST API, which also answers paths that nobody has.
     async fn route(&self, request: WholeRequest) -> Response<Body> {
+        if let Some(answering) = (self.hosted)(&request) {
+            return answering.await;
+        }
         match self.page(&request) {
             Some(page) => self.show(page, request).await,
             None => self.rest.answer(request).await,

@@ -32,6 +32,8 @@ pub struct HttpServer {
     pub room: Room,
     /// The pages that are answered here: [`crate::PAGES`], in a gateway.
     pub pages: &'static [Page],
+    /// Hosted call control. Asked before the pages, because its hosts have paths of their own.
+    pub hosted: HostedPages,
     /// The places of event streams.
     pub event_streams: EventStreams,
     /// Adds the counters of other threads to /metrics.
@@ -49,6 +51,9 @@ pub struct Page {
 
 /// A response in the making.
 pub type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
+/// Answers the requests for hosted call control; `None`: the request is for another page.
+pub type HostedPages = Box<dyn Fn(&WholeRequest) -> Option<Answering> + Send + Sync>;
 
 /// How a page is answered.
 #[derive(Clone, Copy, Debug)]

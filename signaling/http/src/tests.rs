@@ -64,6 +64,7 @@ fn start_as(listening: Listening) -> World {
         addresses: AddressList::default(),
         room: Room::default(),
         pages: TEST_PAGES,
+        hosted: Box::new(|_| None),
         event_streams: EventStreams::default(),
         more_metrics: Box::new(|text| text.sample("more", &[], 1)),
     });

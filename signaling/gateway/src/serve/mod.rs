@@ -12,6 +12,7 @@ mod addresses;
 mod edges;
 mod error;
 mod gateway;
+mod hosted;
 mod listeners;
 mod plan;
 mod threads;

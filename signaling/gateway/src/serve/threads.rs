@@ -16,6 +16,7 @@ use ::io::kernel::InterfaceMeters;
 use audio::AudioIntake;
 use control::{Control, ControlSettings};
 use database::Database;
+use hosted::Handlers;
 use http_server::{AddressList, ApiCall, HttpServer, Https, Listening, OpenReader, Rest, Scheme};
 use recognition::{Recognition, RecognitionMeters, RecognitionParts};
 use recorder::{Library, Recorder, RecorderEvent, RecorderSettings, RecordingOutcome, SealingKey};
@@ -38,6 +39,7 @@ use super::addresses::Addresses;
 use super::edges::{as_bound, public_address, webhook_sources};
 use super::error::{ServeError, database_error, system};
 use super::gateway::Gateway;
+use super::hosted::start_hosted;
 use super::listeners::Listeners;
 use crate::account::MainAccount;
 use crate::data_dir::DataDir;
@@ -72,6 +74,7 @@ pub(super) struct Threads {
     ready: Arc<AtomicBool>,
     counters: Counters,
     runtime: Runtime,
+    hosted: Arc<Handlers>,
     transport: TransportHandle,
     signaling: JoinHandle<std::io::Result<()>>,
 }
@@ -127,6 +130,7 @@ impl Listeners<'_> {
             messages.clone(),
         )?;
         let (webhooks, resolver) = start_webhooks(config, &runtime, &addresses)?;
+        let hosted = start_hosted(config, &webhooks, &addresses);
         start_streams(&mut streams, &mut media, &webhooks, messages.clone())?;
         start_recognition(&mut recognition, &mut media, messages.clone())?;
         let stream_meters = streams.meters();
@@ -226,6 +230,7 @@ impl Listeners<'_> {
             ready,
             counters,
             runtime,
+            hosted,
             transport,
             signaling,
         })
@@ -241,9 +246,11 @@ impl Threads {
         let Self { data, counters, runtime, ready, tls, .. } = self;
         let open_reader = open_reader(self.database, self.history);
         let reader = open_reader().map_err(|error| database_error(error, &data))?;
+        let (hosted, client) = (self.hosted, counters.webhooks.clone());
         let server = Arc::new(HttpServer {
             room: http_server::Room::default(),
             pages: http_server::PAGES,
+            hosted: Box::new(move |request| hosted.page(request, &client)),
             event_streams: http_server::EventStreams::default(),
             metrics: Arc::default(),
             ready: Arc::clone(&ready),

@@ -50,6 +50,7 @@ mod fast_path;
 mod floods;
 mod full_disk;
 mod glare;
+mod hosted;
 mod impairment;
 mod inbound;
 mod linked;

@@ -8,6 +8,6 @@
 mod cache;
 mod flights;
 mod loader;
-mod music;
+pub mod music;
 
 pub use loader::{LoadedPrompt, PromptLoader};

@@ -6,7 +6,7 @@
 use std::f32::consts::TAU;
 
 /// One round of the music, 8,000 samples a second.
-pub(super) fn samples() -> Vec<i16> {
+pub fn samples() -> Vec<i16> {
     let mut mix = vec![0_f32; CHORDS.len() * PLUCKS * PLUCK_SAMPLES];
     for (chord, notes) in CHORDS.iter().enumerate() {
         let start = chord * PLUCKS * PLUCK_SAMPLES;
