@@ -1,8 +1,7 @@
 //! A disk that is full: a small tmpfs that the test mounts (as root, as CI runs) and fills.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -10,25 +9,16 @@ use tempfile::TempDir;
 
 use crate::application::{Answer, Application, Asked};
 use crate::gateway::Gateway;
+use crate::mounts::Mount;
 use crate::rtp::Party;
 use crate::sipp::{self, Running, Sipp};
 
-/// A tmpfs; unmounted when dropped, after the gateway on it.
-struct SmallDisk {
-    path: PathBuf,
-}
+/// A tmpfs in place of the data folder.
+struct SmallDisk(Mount);
 
 impl SmallDisk {
-    /// In place of the data folder of a gateway that starts in `folder`.
     fn mount(folder: &TempDir) -> Self {
-        let path = folder.path().join("data");
-        std::fs::create_dir(&path).expect("a new folder");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=32m,mode=0700", "tmpfs"])
-            .arg(&path)
-            .status();
-        assert!(mounted.is_ok_and(|status| status.success()), "a tmpfs can be mounted (root)");
-        Self { path }
+        Self(Mount::tmpfs(folder, 32))
     }
 
     /// Takes every byte that is left.
@@ -50,14 +40,7 @@ impl SmallDisk {
     }
 
     fn filler(&self) -> PathBuf {
-        self.path.join("filler")
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily, as a gateway that a failed test left may still be there.
-        let _ = Command::new("umount").args([Path::new("-l"), &self.path]).status();
+        self.0.path().join("filler")
     }
 }
 
@@ -161,7 +144,7 @@ fn history_is_written_when_space_returns() {
     std::fs::create_dir(copy.path().join("data")).expect("a new folder");
     for name in ["sidetone.db", "key"] {
         let to = copy.path().join("data").join(name);
-        std::fs::copy(disk.path.join(name), to).expect("copied");
+        std::fs::copy(disk.0.path().join(name), to).expect("copied");
     }
     let gateway = Gateway::start_in(copy, "");
     assert_eq!(status_of(&gateway, &sid), completed());
@@ -181,7 +164,7 @@ fn a_first_start_on_a_full_disk_says_what_to_do_and_leaves_a_folder_for_the_next
             last.contains("The disk has no room") && last.contains("--data"),
             "{spare}: {said}"
         );
-        assert!(last.contains(&disk.path.display().to_string()), "{spare}: {said}");
+        assert!(last.contains(&disk.0.path().display().to_string()), "{spare}: {said}");
         disk.free();
         let gateway = Gateway::start_in(folder, "");
         gateway.create("SIP/CredentialLists.json", &[("FriendlyName", "x")]);

@@ -13,6 +13,7 @@ mod lan;
 mod load;
 mod metrics;
 mod missing_callee;
+mod mounts;
 mod name_server;
 mod phone;
 mod program;

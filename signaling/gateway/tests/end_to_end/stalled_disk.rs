@@ -5,7 +5,6 @@
 //! place of the data folder, so that the store stalls as well. The short form runs with every test. The long one,
 //! in `make soak`, has 500 calls: `SIDETONE_SOAK=1 cargo nextest run --release -p gateway stalled_disk`.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use tempfile::TempDir;
 use crate::application::{Answer, Application, Asked};
 use crate::crowd::Crowd;
 use crate::gateway::Gateway;
+use crate::mounts::{Mount, run};
 use crate::rtp::Party;
 use crate::sipp::{self, Sipp};
 use crate::wait;
@@ -52,42 +52,21 @@ fn form() -> Form {
 /// Packet times a second.
 const SECOND: u32 = 50;
 
-/// A file system in place of the data folder of a gateway in `folder`; unmounted when dropped.
-struct Disk(PathBuf);
+/// An ext4 file system in a file, in place of the data folder.
+struct Disk(Mount);
 
 impl Disk {
-    /// An ext4 file system in a file.
     fn ext4(folder: &TempDir) -> Self {
         let image = folder.path().join("image");
         let file = std::fs::File::create(&image).expect("a file");
         file.set_len(1 << 30).expect("a sparse file");
         run(Command::new("mkfs.ext4").args(["-q", "-m", "0"]).arg(&image));
-        Self::mount(folder, &["-o", "loop"], &image)
-    }
-
-    /// A tmpfs of so many MiB.
-    fn tmpfs(folder: &TempDir, mib: u32) -> Self {
-        let options = format!("size={mib}m,mode=0700");
-        Self::mount(folder, &["-t", "tmpfs", "-o", &options], Path::new("tmpfs"))
-    }
-
-    fn mount(folder: &TempDir, options: &[&str], device: &Path) -> Self {
-        let path = folder.path().join("data");
-        std::fs::create_dir(&path).expect("a new folder");
-        run(Command::new("mount").args(options).arg(device).arg(&path));
-        Self(path)
+        Self(Mount::data_of(folder, &["-o", "loop"], &image))
     }
 
     fn freeze(&self) -> Frozen<'_> {
-        run(Command::new("fsfreeze").arg("-f").arg(&self.0));
+        run(Command::new("fsfreeze").arg("-f").arg(self.0.path()));
         Frozen(self)
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // Lazily, as a gateway that a failed test left may still be there.
-        let _ = Command::new("umount").args([Path::new("-l"), &self.0]).status();
     }
 }
 
@@ -96,13 +75,8 @@ struct Frozen<'a>(&'a Disk);
 
 impl Drop for Frozen<'_> {
     fn drop(&mut self) {
-        let _ = Command::new("fsfreeze").arg("-u").arg(&self.0.0).status();
+        let _ = Command::new("fsfreeze").arg("-u").arg(self.0.0.path()).status();
     }
-}
-
-fn run(command: &mut Command) {
-    let status = command.status();
-    assert!(status.as_ref().is_ok_and(|status| status.success()), "{command:?}: {status:?} (root)");
 }
 
 /// Calls that are bridged and recorded in two channels.
@@ -208,7 +182,7 @@ fn a_disk_that_fills_ends_recordings_early_and_says_so() {
     let form = form();
     let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
     // The store takes 12 MiB of it; each second of a call 16 kB.
-    let _disk = Disk::tmpfs(&folder, form.disk_mib);
+    let _disk = Mount::tmpfs(&folder, form.disk_mib);
     let gateway = start(&folder);
     let bystander = Bystander::new(&gateway);
     let crowd = recorded_crowd(&gateway, &form);
