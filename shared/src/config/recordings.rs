@@ -25,6 +25,9 @@ section! {
         s3_secret_file: PathBuf = "\"\"",
         /// Keep the file here as well; false = it goes when the bucket has confirmed it.
         s3_keep_local: bool = "true",
+        /// Wait after the first try of an upload that failed, in milliseconds. Nine more follow after twice as long each, at most
+        /// 300 times this; then one each 3,600 times this.
+        s3_wait_ms: u32 = "1000",
         /// PEM file of an RSA public key that each finished recording is encrypted with; empty = none is.
         encryption_key_file: PathBuf = "\"\"",
         /// SID of that key in encryption_details, CR and 32 hexadecimal digits; empty = derived from the key.

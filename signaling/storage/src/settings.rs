@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusty_s3::Credentials;
 use shared::config::Recordings;
@@ -19,6 +20,8 @@ pub struct BucketSettings {
     prefix: String,
     pub(crate) credentials: Credentials,
     pub(crate) keeps_local: bool,
+    /// The wait after the first failure of an upload.
+    pub(crate) wait_first: Duration,
 }
 
 impl fmt::Debug for BucketSettings {
@@ -97,6 +100,7 @@ impl BucketSettings {
             prefix: prefix(&config.s3_prefix)?,
             credentials: credentials(config)?,
             keeps_local: config.s3_keep_local,
+            wait_first: Duration::from_millis(config.s3_wait_ms.max(1).into()),
         };
         let is_name = |name: &str| {
             let usual = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);

@@ -1,9 +1,9 @@
 //! The uploader: takes orders from the folder, a few at once, each again after a while where it fails.
 //!
 //! It keeps in memory which orders run and which failed, and nothing else: the folder is the queue. A try
-//! that fails waits 1 s, then twice as long each time, up to five minutes. After ten tries a report goes to
-//! the recording and to the log, and the order moves behind the others, to be tried once an hour; an
-//! operator who corrects a key or a right gets everything uploaded without a command. A bucket that fails
+//! that fails waits 1 s (`recordings.s3_wait_ms`), then twice as long each time, up to five minutes. After ten
+//! tries a report goes to the recording and to the log, and the order moves behind the others, to be tried once
+//! an hour; an operator who corrects a key or a right gets everything uploaded without a command. A bucket that fails
 //! for all is in the log once when it begins and once when it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,12 +33,10 @@ const AT_ONCE: usize = 4;
 const WINDOW: usize = 1_000;
 /// Tries before the failure is reported.
 const TRIES_MAX: u32 = 10;
-/// The wait after the first failure; it doubles each time.
-const WAIT_FIRST: Duration = Duration::from_secs(1);
-/// The longest wait between two tries.
-const WAIT_MAX: Duration = Duration::from_secs(300);
-/// The wait between two tries of an order that was given up.
-const WAIT_AGAIN: Duration = Duration::from_secs(3_600);
+/// The longest wait between two tries, in first waits.
+const WAIT_MAX: u32 = 300;
+/// The wait between two tries of an order that was given up, in first waits.
+const WAIT_AGAIN: u32 = 3_600;
 
 shell::metrics! {
     /// Counters of the bucket.
@@ -91,6 +89,7 @@ impl Bucket {
             s3: s3.clone(),
             metrics: Arc::clone(&metrics),
             on_report,
+            wait_first: bucket.wait_first,
             failures: BTreeMap::new(),
             fails_since: None,
         };
@@ -122,6 +121,8 @@ struct Uploader {
     s3: S3,
     metrics: Arc<StorageMetrics>,
     on_report: OnReport,
+    /// The wait after the first failure; it doubles each time, and the others follow from it.
+    wait_first: Duration,
     /// Orders of the window that failed.
     failures: BTreeMap<Order, Failed>,
     /// When the bucket began to fail for every order.
@@ -152,7 +153,7 @@ impl Uploader {
             }
             let waits = self.failures.iter().filter(|(order, _)| !under_way.contains(order));
             let next = waits.map(|(_, failed)| failed.next).min();
-            let next = next.unwrap_or_else(|| Instant::now() + WAIT_AGAIN);
+            let next = next.unwrap_or_else(|| Instant::now() + self.wait_first * WAIT_AGAIN);
             let outbox = Arc::clone(&self.outbox);
             tokio::select! {
                 Some(ended) = running.join_next() => match ended {
@@ -230,7 +231,7 @@ impl Uploader {
         }
         let tries = self.failures.remove(&order).map_or(0, |failed| failed.tries) + 1;
         let wait = wait_after(order.task, tries, failure.is_final());
-        let next = Instant::now() + wait.unwrap_or(WAIT_AGAIN);
+        let next = Instant::now() + self.wait_first * wait.unwrap_or(WAIT_AGAIN);
         let task = match (wait, order.task) {
             (None, Task::Put) => {
                 self.give_up(order, failure).await;
@@ -261,13 +262,13 @@ impl Uploader {
     }
 }
 
-/// The wait after a try that failed; `None`: an hour, and an upload is given up with a report.
-fn wait_after(task: Task, tries: u32, is_final: bool) -> Option<Duration> {
+/// The wait after a try that failed, in first waits; `None`: an hour, and an upload is given up with a report.
+fn wait_after(task: Task, tries: u32, is_final: bool) -> Option<u32> {
     if task == Task::PutAgain || tries >= TRIES_MAX || is_final {
         return None;
     }
     // Ten tries double the wait nine times: no overflow.
-    Some(WAIT_FIRST.saturating_mul(1 << (tries - 1)).min(WAIT_MAX))
+    Some((1 << (tries - 1)).min(WAIT_MAX))
 }
 
 async fn carry_out(order: Order, outbox: Arc<Outbox>, s3: S3) -> Result<Done, UploadFailure> {
@@ -324,8 +325,8 @@ mod tests {
     #[test]
     fn ten_tries_take_nine_minutes_and_then_one_an_hour_follows() {
         for task in [Task::Put, Task::Delete] {
-            let waits: Vec<u64> = (1..TRIES_MAX)
-                .map(|tries| wait_after(task, tries, false).expect("another try").as_secs())
+            let waits: Vec<u32> = (1..TRIES_MAX)
+                .map(|tries| wait_after(task, tries, false).expect("another try"))
                 .collect();
             assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256]);
             assert_eq!(wait_after(task, TRIES_MAX, false), None);

@@ -319,6 +319,42 @@ fn while_the_bucket_is_slow_calls_and_readers_go_on_and_a_deletion_takes_back_wh
 }
 
 #[test]
+fn after_ten_tries_the_recording_and_the_account_are_told_and_the_next_try_takes_it_back() {
+    let moto = Moto::start();
+    // Ten tries in half a second, then one each 3.6 s.
+    let mut house = House::new(moto.address, "s3_wait_ms = 1\n");
+    let recording = house.record();
+    let metrics = house
+        .gateway
+        .metrics_when("given up", |metrics| metrics.value("storage_uploads_given_up_total") == 1);
+    assert!(metrics.value("storage_requests_total{result=\"refused\"}") >= 10);
+    house.gateway.wait_for_log("its upload is tried once an hour now");
+    let error_code = || {
+        let row = house.gateway.fetch(&format!("Recordings/{recording}.json")).json();
+        assert_eq!(row["status"], "completed", "the recording itself is whole");
+        row["error_code"].clone()
+    };
+    wait::until("the code of the recording", || error_code().is_u64());
+    let code = error_code().to_string();
+    let alert = wait::found("alert", || {
+        let notes = house.gateway.fetch("Notifications.json").json();
+        let notes = notes["notifications"].as_array().expect("a list").clone();
+        let about = |note: &&serde_json::Value| {
+            note["error_code"].as_str() == Some(code.as_str())
+                && note["message_text"].as_str().is_some_and(|text| text.contains(&recording))
+        };
+        notes.iter().find(about).cloned().ok_or_else(|| format!("{notes:?}"))
+    });
+    assert!(alert.to_string().contains("is not in the bucket"), "{alert}");
+    assert_eq!(house.audio(&recording).status, 200, "from here");
+
+    moto.make_bucket();
+    assert!(moto.wait_for(&recording) == house.audio(&recording).body, "every byte");
+    wait::until("the code is gone", || error_code().is_null());
+    assert_eq!(house.gateway.metrics().value("storage_orders_waiting"), 0);
+}
+
+#[test]
 fn a_bucket_that_refuses_or_is_down_gets_everything_after_a_restart() {
     let moto = Moto::start();
     let mut house = House::new(moto.address, "s3_keep_local = false\n");
