@@ -5,7 +5,8 @@ use std::fmt;
 use serde_json::{Value, json};
 use shared::{CallSid, Code, EncryptionDetails, RecordingSid};
 use store::{
-    CallCommand, Condition, Filtered as _, RecordingRecord, RecordingStatus, Write, WriteError,
+    CallCommand, Condition, Filtered as _, RecordingRecord, RecordingSource, RecordingStatus,
+    Write, WriteError,
 };
 
 use crate::auth::unreadable;
@@ -88,9 +89,11 @@ pub(crate) fn instance_of_call(context: &Context<'_>, call: CallSid, name: &str)
         };
     }
     let recording: RecordingSid = sid(name)?;
-    // Below a call a deleted recording is not found. Its metadata stays readable below the account.
-    let of_call =
-        |row: &RecordingRecord| row.call == parent && row.status != RecordingStatus::Deleted;
+    // Below a call a deleted recording is not found. Its metadata stays readable below the account. Those of a
+    // conference stand below the conference.
+    let of_call = |row: &RecordingRecord| {
+        row.call == parent && row.conference.is_none() && row.status != RecordingStatus::Deleted
+    };
     let row = found(context.reader.recording(account, recording).map(|row| row.filter(of_call)))?;
     match verb {
         InstanceVerb::Fetch => context.ok(&json_of_call(&row, &context.frame.base)),
@@ -119,7 +122,15 @@ fn list(context: &Context<'_>, call: Option<CallSid>) -> Answered {
     let filters = RecordingRecord::FILTERS.iter();
     let filters = filters.filter(|filter| call.is_none() || filter.name != "CallSid");
     let mut conditions = conditions(query, filters)?;
-    conditions.extend(call.map(|call| Condition::equal("call", store::Value::sid(call.0))));
+    if let Some(call) = call {
+        conditions.push(Condition::equal("call", store::Value::sid(call.0)));
+        // The row of a conference's recording names the call that began it, as each recording names one; no
+        // update below that call would find it.
+        let of_conference =
+            [RecordingSource::Conference, RecordingSource::StartConferenceRecordingApi];
+        let others = of_conference.map(|source| Condition::not("source", source.name()));
+        conditions.extend(others);
+    }
     let base = &context.frame.base;
     let page = context
         .reader

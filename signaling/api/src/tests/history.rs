@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use shared::{Code, NotificationSid};
+use shared::{Code, ConferenceSid, NotificationSid, RecordingSid};
 use store::{
     CallCommand, CallStatus, Change, HttpExchange, HttpMessages, HttpMethod, NotificationLevel,
-    NotificationRecord, RecordingStatus,
+    NotificationRecord, RecordingRecord, RecordingSource, RecordingStatus,
 };
 
 use super::{DATE, House, MAIN, ORIGIN, T0, account_path, call, recording};
@@ -57,6 +57,19 @@ fn a_recording_is_metadata_and_audio_under_one_path() {
         (2, &Value::from("inbound"))
     );
     assert_eq!(house.post(&account_path("/Recordings.json"), "").code(), 20004);
+    let of_conference = RecordingRecord {
+        sid: RecordingSid(3),
+        conference: Some(ConferenceSid(4)),
+        source: RecordingSource::Conference,
+        ..mono.clone()
+    };
+    house.commit(Change::PutRecording(Arc::new(of_conference.clone())));
+    let listed = house.get(&of_call).body["recordings"].clone();
+    assert_eq!(listed.as_array().unwrap().len(), 2, "without that of a conference: {listed}");
+    let below_call = of_call.replace(".json", &format!("/{}.json", of_conference.sid));
+    assert_eq!(house.get(&below_call).code(), 20404);
+    let all = house.get(&account_path("/Recordings.json")).body["recordings"].clone();
+    assert_eq!(all.as_array().unwrap().len(), 3);
     let current = account_path(&format!("/Calls/{}/Recordings/Twilio.CURRENT.json", mono.call));
     let step = house.step(Method::Post, &current, "Status=paused");
     assert!(matches!(
@@ -81,7 +94,7 @@ fn a_sealed_recording_says_what_opens_it_and_has_one_form() {
         iv: "8I2hhNIYNTrwxfHk".to_owned(),
         encrypted_cek: "OV4h".to_owned(),
     };
-    let row = store::RecordingRecord {
+    let row = RecordingRecord {
         encryption: Some(encryption),
         ..recording(RecordingStatus::Completed, 2)
     };
