@@ -249,8 +249,11 @@ pub const ROOM_PLAYS_MAX: usize = 4;
 pub const RECORDING_S_MAX: u32 = 4 * 3_600;
 /// Recording size, bytes.
 pub const RECORDING_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
-/// Recordings of one call that are not settled yet. Past it: code 16108.
+/// Recordings of one call that run at once. Past it: code 16108.
 pub const RECORDINGS_A_CALL_MAX: usize = 8;
+/// Recordings of one call whose files are not settled yet, those that run among them: a disk that stalls keeps those
+/// that were stopped. Past it: code 16108.
+pub const RECORDINGS_UNSETTLED_MAX: usize = 32;
 /// Status callbacks of one recording that wait for the answer to the one before. Past it: a warning, not sent.
 pub const RECORDING_CALLBACKS_WAITING_MAX: usize = 32;
 

@@ -67,6 +67,23 @@ fn a_call_has_a_limited_number_of_recordings_at_once() {
     assert_eq!(story.record(SIDE).len(), 2, "one is settled");
 }
 
+#[test]
+fn a_recording_that_was_stopped_makes_room_at_once_until_too_many_wait_for_the_disk() {
+    let (mut story, _) = Story::with("<Gather timeout=\"60\"/>");
+    let sid = |number: usize| RecordingSid(number as u128 + 1);
+    for number in 0..limits::RECORDINGS_A_CALL_MAX {
+        story.record(sid(number));
+    }
+    assert!(story.record(SIDE).is_empty(), "all of them run");
+    for number in limits::RECORDINGS_A_CALL_MAX..limits::RECORDINGS_UNSETTLED_MAX {
+        let oldest = sid(number - limits::RECORDINGS_A_CALL_MAX);
+        story.change(oldest, RecordingChange::Stop);
+        assert_eq!(story.record(sid(number)).len(), 2, "the place of {oldest}");
+    }
+    story.change(sid(limits::RECORDINGS_UNSETTLED_MAX - 1), RecordingChange::Stop);
+    assert!(story.record(SIDE).is_empty(), "no file of them is settled");
+}
+
 // ---- Events ----
 
 #[test]

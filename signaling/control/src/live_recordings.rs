@@ -36,9 +36,13 @@ impl Control {
         let Some(entry) = self.live_call(account, call).filter(is_up) else {
             return self.reply(token, Err(not_eligible()));
         };
-        if entry.recordings.len() >= limits::RECORDINGS_A_CALL_MAX {
+        if !entry.call.has_room_for_recordings(1) {
             let most = limits::RECORDINGS_A_CALL_MAX;
-            let sentence = format!("The call has {most} recordings at once already. Stop one.");
+            let unsettled = limits::RECORDINGS_UNSETTLED_MAX;
+            let sentence = format!(
+                "The call has {most} recordings at once already, or the files of {unsettled} are not complete. \
+                 Stop one, or wait for its file."
+            );
             let error = WriteError::invalid(Code::RECORDINGS_CONCURRENT, sentence);
             return self.reply(token, Err(error));
         }

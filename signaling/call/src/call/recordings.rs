@@ -147,10 +147,16 @@ impl Call {
         }
     }
 
-    /// Whether the call may have this number of recordings more.
-    pub(super) fn has_room_for_recordings(&self, more: usize) -> bool {
-        let open = self.recordings.values().filter(|state| !state.done).count();
-        open + more <= limits::RECORDINGS_A_CALL_MAX
+    /// Whether the call may have this number of recordings more. One that was stopped makes room at once,
+    /// although the disk may take a while to keep its file.
+    pub fn has_room_for_recordings(&self, more: usize) -> bool {
+        let count = |counts: fn(&RecordingState) -> bool| {
+            self.recordings.values().filter(|state| counts(state)).count()
+        };
+        let (running, unsettled) =
+            (count(|state| state.is_running() && !state.done), count(|state| !state.done));
+        running + more <= limits::RECORDINGS_A_CALL_MAX
+            && unsettled + more <= limits::RECORDINGS_UNSETTLED_MAX
     }
 
     fn pause_recording(&mut self, now: Now, recording: RecordingSid, pause: Option<TapPause>) {

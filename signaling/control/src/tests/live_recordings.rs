@@ -83,6 +83,20 @@ fn several_recordings_run_at_once_and_the_current_one_must_be_unique() {
 }
 
 #[test]
+fn a_stop_makes_room_before_the_file_is_settled() {
+    let mut rig = rig();
+    let call = answered(&mut rig, "<Gather timeout=\"60\"/>");
+    let mut rows = Vec::new();
+    for _ in 0..RECORDINGS_A_CALL_MAX {
+        rows.push(start(&mut rig, call).expect("there is room"));
+    }
+    let oldest = Some(rows.remove(0).sid);
+    update(&mut rig, call, oldest, RecordingAction::Stop).expect("it runs");
+    start(&mut rig, call).expect("the place of the one that was stopped");
+    assert_eq!(start(&mut rig, call), Err(Code::RECORDINGS_CONCURRENT));
+}
+
+#[test]
 fn a_recording_of_a_bridge_is_the_parents_and_is_found_below_either_call() {
     let (mut rig, parent, child) = bridged();
     let row = start(&mut rig, child).expect("it begins");
