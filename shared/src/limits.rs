@@ -189,8 +189,12 @@ pub const LEGS_DESCRIBED_MS: u64 = 2_000;
 pub const COMMAND_SLOTS: usize = LEGS_PER_CORE_MAX * 4;
 /// Slots of an event ring: every leg may have eight events outstanding.
 pub const EVENT_SLOTS: usize = LEGS_PER_CORE_MAX * 8;
-/// Slots of the ring from a core to one sink of taps: 2 s of 80 taps. Past it: a gap, marked.
-pub const SINK_SLOTS: usize = 8_192;
+/// Frames that the ring from a core to the recorder keeps for each tap of the core: 2 s of all of them, or longer
+/// of fewer. Past it: a gap, marked.
+pub const RECORDER_FRAMES_A_TAP: usize = 100;
+/// Slots of the ring from a core to a sink that uses the audio while the call lasts: 80 ms of all taps. Past it: a
+/// gap, marked.
+pub const LIVE_SINK_SLOTS: usize = 8_192;
 /// Taps of one core at once, for each sink.
 pub const TAPS_PER_CORE_MAX: usize = 2_048;
 

@@ -181,9 +181,14 @@ fn feed_slots(config: &IoConfig) -> usize {
     if config.feeds_max == 0 { 0 } else { limits::FEED_SLOTS }
 }
 
-/// A sink that may have no taps needs no ring.
+/// A sink that may have no taps needs no ring. The recorder's disk may stall for seconds, so its ring follows the
+/// number of its taps; what a live reader could not take at once nobody wants later.
 fn sink_slots(config: &IoConfig, sink: Sink) -> usize {
-    if config.taps_max[sink] == 0 { 0 } else { limits::SINK_SLOTS }
+    match (sink, config.taps_max[sink].min(limits::TAPS_PER_CORE_MAX)) {
+        (_, 0) => 0,
+        (Sink::Recorder, taps) => taps * limits::RECORDER_FRAMES_A_TAP,
+        (Sink::Stream | Sink::Recognition, _) => limits::LIVE_SINK_SLOTS,
+    }
 }
 
 fn check(config: &IoConfig, cores: usize) -> Result<(), StartError> {
