@@ -103,6 +103,8 @@ sids! {
     RecordingSid = "RE";
     /// A media stream of a call.
     StreamSid = "MZ";
+    /// A recording session of a call with an outside recording server (SIPREC).
+    SiprecSid = "SR";
     /// A conference.
     ConferenceSid = "CF";
     /// A queue.

@@ -191,7 +191,7 @@ fn local_media(address: SocketAddr) -> LocalMedia {
         codecs: smallvec![Codec::Pcmu, Codec::Pcma],
         security: MediaSecurity::Clear,
         targets: MediaTargets::default(),
-        second: None,
+        recording: None,
     }
 }
 

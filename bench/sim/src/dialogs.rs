@@ -502,7 +502,7 @@ fn media(port: u16, direction: Direction) -> LocalMedia {
         codecs,
         security: MediaSecurity::Clear,
         targets: MediaTargets::default(),
-        second: None,
+        recording: None,
     }
 }
 

@@ -23,6 +23,7 @@ mod recordings;
 mod retention;
 mod section;
 mod sip;
+mod siprec;
 mod speech;
 mod streams;
 mod trunk;
@@ -47,6 +48,7 @@ pub use recordings::Recordings;
 pub use retention::Retention;
 pub use section::Setting;
 pub use sip::{AclReject, CallerIds, RejectStatus, Sip};
+pub use siprec::Siprec;
 pub use speech::{Speech, SpeechEngine, SpeechForm};
 pub use streams::Streams;
 pub use trunk::Trunk;
@@ -70,6 +72,8 @@ macro_rules! config {
             pub edges: BTreeMap<String, Edge>,
             /// `[domains.NAME]`, by name in lower case.
             pub domains: BTreeMap<String, Domain>,
+            /// `[siprec.NAME]`, by name.
+            pub siprec: BTreeMap<String, Siprec>,
             /// `[[trunk]]`, in the order of the file.
             pub trunks: Vec<Trunk>,
             /// `[[voice]]`, in the order of the file.
@@ -89,13 +93,16 @@ macro_rules! config {
                 $( let $section = $Section::read(layers, stringify!($section), &mut problems); )+
                 let edges = Edge::read_all(layers, &mut problems);
                 let domains = Domain::read_all(layers, &mut problems);
+                let siprec = Siprec::read_all(layers, &mut problems);
                 let trunks = Trunk::read_all(layers, &mut problems);
                 let voices = Voice::read_all(layers, &mut problems);
                 let engines = RecognitionEngine::read_all(layers, &mut problems);
-                let named = (edges, domains, trunks, voices, engines);
+                let named = (edges, domains, siprec, trunks, voices, engines);
                 let config = (|| {
-                    let (edges, domains, trunks, voices, engines) = named;
-                    Some(Self { $( $section: $section?, )+ edges, domains, trunks, voices, engines })
+                    let (edges, domains, siprec, trunks, voices, engines) = named;
+                    Some(Self {
+                        $( $section: $section?, )+ edges, domains, siprec, trunks, voices, engines
+                    })
                 })();
                 match config {
                     Some(config) if problems.is_empty() => config.checked(layers),
@@ -125,6 +132,7 @@ config! {
 const NAMED: &[&[Setting]] = &[
     Edge::SETTINGS,
     Domain::SETTINGS,
+    Siprec::SETTINGS,
     Trunk::SETTINGS,
     Voice::SETTINGS,
     RecognitionEngine::SETTINGS,
@@ -143,6 +151,7 @@ impl Config {
         self.recognition.check(&mut checks);
         self.limits.check(&mut checks);
         Edge::check_all(&self.edges, &self.node.edge, &mut checks);
+        Siprec::check_all(&self.siprec, &mut checks);
         Trunk::check_all(&self.trunks, &mut checks);
         Voice::check_all(&self.voices, &self.speech.engine, &mut checks);
         RecognitionEngine::check_all(&self.engines, &mut checks);

@@ -16,7 +16,7 @@ use crate::lookup::sid;
 use crate::request::{Method, Request, segments, split_suffix};
 use crate::resources::{
     alerts, billing, calls, conferences, events, mappings, members, notifications, participants,
-    recordings, registrations, streams, timeline, validation,
+    recordings, registrations, siprec, streams, timeline, validation,
 };
 use crate::response::{Frame, not_built};
 
@@ -210,11 +210,12 @@ fn below_call(context: &Context<'_>, call: &str, path: &[&str]) -> Answered {
         }
         ["Events"] => events::collection(context, sid),
         ["Timeline"] => timeline::fetch(context, sid),
+        ["Siprec"] => siprec::collection(context, sid),
+        ["Siprec", name] => siprec::instance(context, sid, name),
         ["Streams"] => streams::collection(context, sid),
         ["Streams", name] => streams::instance(context, sid, name),
         [
-            name @ ("Siprec"
-            | "Transcriptions"
+            name @ ("Transcriptions"
             | "Payments"
             | "UserDefinedMessages"
             | "UserDefinedMessageSubscriptions"),

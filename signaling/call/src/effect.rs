@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use shared::media::TapPause;
 use shared::{
-    AnsweredBy, CallSid, Code, Detection, PlayId, Prompt, RecordingSid, Refusal, StreamSid,
+    AnsweredBy, CallSid, Code, Detection, PlayId, Prompt, RecordingSid, Refusal, SiprecSid,
+    StreamSid,
 };
 
 use crate::conference;
@@ -12,7 +13,7 @@ use crate::finding::Severity;
 use crate::ids::{PromptId, RecognitionId};
 use crate::input::{ChildEvent, ParentCommand, PromptFailure, Transfer};
 use crate::recognition::RecognitionPlan;
-use crate::setup::{CallSetup, OutboundLeg, RecordingTrack};
+use crate::setup::{CallSetup, OutboundLeg, RecordingTrack, SiprecSettings};
 use crate::speech::Speech;
 use crate::status::CallStatus;
 use crate::stream::{StreamOpening, StreamUrl};
@@ -97,6 +98,13 @@ pub enum CallEffect {
     CloseStream {
         /// A stream of [`CallEffect::OpenStream`].
         stream: StreamSid,
+    },
+    /// Begin a recording session with an outside server. [`crate::CallInput::Siprec`] answers it, with one end.
+    StartSiprec(Box<SiprecPlan>),
+    /// End a recording session.
+    StopSiprec {
+        /// A session of [`CallEffect::StartSiprec`].
+        siprec: SiprecSid,
     },
     /// The party pressed a key: tell the application of a two-way stream.
     StreamDigit {
@@ -294,6 +302,17 @@ pub struct StreamPlan {
     pub name: Option<String>,
     /// The server.
     pub url: StreamUrl,
+}
+
+/// A recording session to begin with an outside server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiprecPlan {
+    /// Its SID.
+    pub siprec: SiprecSid,
+    /// Server, tracks and name.
+    pub settings: SiprecSettings,
+    /// The metadata (RFC 7865) of its INVITE.
+    pub metadata: String,
 }
 
 /// Who asked for a recording: the `RecordingSource` parameter.

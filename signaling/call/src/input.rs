@@ -5,14 +5,14 @@ use std::sync::Arc;
 use shared::media::TapPause;
 use shared::{
     AnsweredBy, CallSid, Code, EncryptionDetails, Header, Instant, PlayId, Prompt, RecordingSid,
-    StreamSid,
+    SiprecSid, StreamSid,
 };
 
 use crate::conference::ConferenceInput;
 use crate::ids::{HttpId, PromptId, RecognitionId};
 use crate::queue::QueueInput;
 use crate::recognition::RecognitionEvent;
-use crate::setup::{RecordSettings, StatusCallback, StreamSettings, Webhook};
+use crate::setup::{RecordSettings, SiprecSettings, StatusCallback, StreamSettings, Webhook};
 use crate::status::CallStatus;
 
 /// Into a [`crate::Call`].
@@ -140,6 +140,13 @@ pub enum CallInput {
     Conference(ConferenceInput),
     /// News of the queue that the call waits in or serves.
     Queue(QueueInput),
+    /// An event of a recording session of [`crate::CallEffect::StartSiprec`].
+    Siprec {
+        /// The session.
+        siprec: SiprecSid,
+        /// What happened.
+        event: SiprecEvent,
+    },
     /// An event of a stream of [`crate::CallEffect::OpenStream`].
     Stream {
         /// The stream.
@@ -379,6 +386,31 @@ pub enum StreamEnd {
     },
 }
 
+/// An event of a recording session with an outside server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SiprecEvent {
+    /// The server answered and gets audio.
+    Started,
+    /// It is over. Nothing follows.
+    Ended(SiprecEnd),
+}
+
+/// How a recording session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SiprecEnd {
+    /// By [`crate::CallEffect::StopSiprec`], or with the leg.
+    Stopped,
+    /// The server hung up.
+    ClosedByServer,
+    /// It did not begin, or it broke.
+    Failed {
+        /// Error code of the API.
+        code: Code,
+        /// What happened, for the customer.
+        sentence: String,
+    },
+}
+
 /// The HTTP answer of a server that refused the handshake of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandshakeAnswer {
@@ -474,6 +506,13 @@ pub enum ApiUpdate {
         /// What happens to it.
         change: StreamChange,
     },
+    /// Start or stop a recording session of the call with an outside server. The running verb goes on.
+    Siprec {
+        /// The session. REST mints the SID of one that starts.
+        siprec: SiprecSid,
+        /// What happens to it.
+        change: SiprecChange,
+    },
     /// REST ends the call, answered or not (`Status=completed`).
     Complete,
     /// `Status=canceled`: ends the call before its answer; an answered call ignores it.
@@ -485,6 +524,15 @@ pub enum ApiUpdate {
 pub enum StreamChange {
     /// It starts. A call that is not up ignores it.
     Start(Box<StreamSettings>),
+    /// It ends.
+    Stop,
+}
+
+/// What REST does to a recording session of a live call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SiprecChange {
+    /// It starts. A call that is not up ignores it.
+    Start(Box<SiprecSettings>),
     /// It ends.
     Stop,
 }

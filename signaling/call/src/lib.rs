@@ -35,6 +35,7 @@ pub mod recognition;
 mod setup;
 pub mod signature;
 pub mod sip_noun;
+pub mod siprec;
 pub mod speech;
 pub mod status;
 pub mod stream;

@@ -56,6 +56,21 @@ pub struct StreamSettings {
     pub parameters: Vec<(String, String)>,
 }
 
+/// A recording session to begin with an outside server (`<Siprec>`), with its URLs resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiprecSettings {
+    /// The server, by the name that the settings give it.
+    pub connector: String,
+    /// Names it for `<Stop>` and callbacks; `None`: its SID does.
+    pub name: Option<String>,
+    /// The audio that the server gets.
+    pub tracks: shared::media::TapTracks,
+    /// Its status callback; `None` sends none.
+    pub callback: Option<Webhook>,
+    /// `<Parameter>`s, by name: they stand in the metadata.
+    pub parameters: Vec<(String, String)>,
+}
+
 /// A call status callback and the events it wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusCallback {

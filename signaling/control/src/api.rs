@@ -59,6 +59,12 @@ impl Control {
             ApiRequest::Call(CallCommand::StopStream { account, call, name }) => {
                 self.stop_stream_by_api(now, token, account, call, &name);
             }
+            ApiRequest::Call(CallCommand::StartSiprec { account, call, siprec }) => {
+                self.start_siprec_by_api(now, token, account, call, *siprec);
+            }
+            ApiRequest::Call(CallCommand::StopSiprec { account, call, name }) => {
+                self.stop_siprec_by_api(now, token, account, call, &name);
+            }
             ApiRequest::Call(CallCommand::UpdateRecording { account, call, recording, action }) => {
                 self.update_recording_by_api(now, token, (account, call), recording, action);
             }

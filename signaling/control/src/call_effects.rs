@@ -60,6 +60,8 @@ impl Control {
             CallEffect::StopRecording { recording } => self.stop_recording(sid, recording),
             CallEffect::OpenStream(plan) => self.open_stream(now, sid, plan),
             CallEffect::CloseStream { stream } => self.close_stream(sid, stream),
+            CallEffect::StartSiprec(plan) => self.start_siprec(now, sid, plan),
+            CallEffect::StopSiprec { siprec } => self.stop_siprec(sid, siprec),
             CallEffect::StreamDigit { stream, digit } => {
                 self.push(Effect::StreamDigit { stream, digit });
             }

@@ -168,7 +168,10 @@ impl Control {
             Input::Resolved { session, result } if self.call_of(session).is_some() => {
                 self.on_resolved(now, session, result);
             }
-            Input::Resolved { session, result } => self.on_registrar_resolved(now, session, result),
+            Input::Resolved { session, result } => match self.links.siprec_of_session(session) {
+                Some(of) => self.siprec_resolved(now, of, result),
+                None => self.on_registrar_resolved(now, session, result),
+            },
             Input::Stream { call, stream, event } => self.on_stream(now, call, stream, event),
             Input::Recognition { call, recognition, event } => {
                 self.on_recognition(call, recognition, event);

@@ -111,6 +111,20 @@ pub enum Effect {
         /// `0-9 A-D * #`.
         digit: u8,
     },
+    /// Copy the audio of a tap into feeds, from now on.
+    CopyTap {
+        /// The tap, which is started after this effect.
+        tap: TapId,
+        /// The feed of what the party says, which was started before this effect; `None`: it goes nowhere.
+        inbound: Option<(LegId, FeedId)>,
+        /// The feed of what the party hears.
+        outbound: Option<(LegId, FeedId)>,
+    },
+    /// End a copy.
+    StopCopy {
+        /// The tap of [`Effect::CopyTap`].
+        tap: TapId,
+    },
     /// Say good-bye on a stream and close it.
     CloseStream {
         /// The stream.

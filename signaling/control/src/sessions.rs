@@ -34,6 +34,7 @@ impl Control {
     }
 
     fn on_event(&mut self, now: Now, event: UaEvent) {
+        let Some(event) = self.of_siprec(now, event) else { return };
         let Some(event) = self.of_forks(now, event) else { return };
         match event {
             UaEvent::Incoming(incoming) => self.on_incoming(now, incoming),
@@ -169,7 +170,8 @@ impl Control {
     fn on_trace(&mut self, now: Now, trace: &Trace) {
         // A request outside of dialogs has no call, and so no timeline.
         let TraceOwner::Session(session) = trace.owner else { return };
-        let Some(sid) = self.call_of(session) else { return };
+        let siprec = self.links.siprec_of_session(session).map(|(sid, _)| sid);
+        let Some(sid) = self.call_of(session).or(siprec) else { return };
         let arrow = match trace.direction {
             TraceDirection::Received => "<-",
             TraceDirection::Sent => "->",

@@ -54,6 +54,8 @@ pub struct ControlSettings {
     pub domain_latches: BTreeMap<String, LatchMode>,
     /// Carriers for telephone numbers, in the order in which calls try them.
     pub trunks: Vec<Trunk>,
+    /// Recording servers, by the name that `connectorName` gives.
+    pub siprec: BTreeMap<String, shared::config::Siprec>,
     /// The node's own edge: that of a host which names none.
     pub edge: Box<str>,
     /// Listeners of the other edges.
@@ -138,6 +140,7 @@ impl ControlSettings {
             domain_extensions: config.domain_extensions(),
             domain_latches: config.domain_latches(),
             trunks: config.trunks.clone(),
+            siprec: config.siprec.clone(),
             edge: shared::edge::canonical(&config.node.edge.to_ascii_lowercase()).into(),
             edges: crate::edges::Edges::default(),
             udp: Vec::new(),

@@ -357,7 +357,7 @@ impl Phone {
             codecs: self.config.codecs.iter().copied().collect(),
             security: self.security(),
             targets: MediaTargets::default(),
-            second: None,
+            recording: None,
         }
     }
 

@@ -360,7 +360,7 @@ fn ipv6_in_session_descriptions_is_negotiated() {
             codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
             security: MediaSecurity::Clear,
             targets: MediaTargets::default(),
-            second: None,
+            recording: None,
         };
         let body = request(file).body;
         MediaSession::new(1).answer(&body, &local).map(|(_, media)| media.remote_rtp)

@@ -1,6 +1,8 @@
 //! Calls: the record of one, and the commands of the REST API about live ones. Sans-IO.
 
-use shared::{AccountSid, ApplicationSid, CallSid, Code, Detection, RecordingSid, StreamSid};
+use shared::{
+    AccountSid, ApplicationSid, CallSid, Code, Detection, RecordingSid, SiprecSid, StreamSid,
+};
 
 use crate::domain::HttpMethod;
 use crate::filter::{Filter, Until};
@@ -227,6 +229,24 @@ pub enum CallCommand {
         /// The SID or the name of the stream.
         name: String,
     },
+    /// `POST Calls/{sid}/Siprec`: code 21220 unless the call is in progress.
+    StartSiprec {
+        /// The account of the path.
+        account: AccountSid,
+        /// The SID of the call.
+        call: CallSid,
+        /// The recording session.
+        siprec: Box<StartSiprec>,
+    },
+    /// `POST Calls/{sid}/Siprec/{SR or name}` with `Status=stopped`.
+    StopSiprec {
+        /// The account of the path.
+        account: AccountSid,
+        /// The SID of the call.
+        call: CallSid,
+        /// The SID or the name of the session.
+        name: String,
+    },
     /// `GET Calls/{sid}/Timeline.json` of a live call: answered with `Reply::Timeline`.
     ReadTimeline {
         /// The account of the path.
@@ -288,6 +308,38 @@ pub enum StreamTracks {
     Outbound,
     /// `both_tracks`.
     Both,
+}
+
+/// The parameters of `POST Calls/{sid}/Siprec`, checked for form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartSiprec {
+    /// The recording server, by its name in the settings.
+    pub connector: String,
+    /// Its name; `None`: its SID is its name.
+    pub name: Option<String>,
+    /// The audio that the server gets.
+    pub tracks: StreamTracks,
+    /// Status callback; `None` sends none.
+    pub callback: Option<Webhook>,
+    /// Custom parameters, in their order.
+    pub parameters: Vec<(String, String)>,
+}
+
+/// A recording session with an outside server as the API shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiprecView {
+    /// Its SID.
+    pub siprec: SiprecSid,
+    /// The account.
+    pub account: AccountSid,
+    /// The call.
+    pub call: CallSid,
+    /// Its name; `None`: its SID is its name.
+    pub name: Option<String>,
+    /// `in-progress`, or else `stopped`.
+    pub is_running: bool,
+    /// Milliseconds since 1970 at its last change.
+    pub updated_ms: i64,
 }
 
 /// A stream as the API shows it.

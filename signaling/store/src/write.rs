@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use shared::{AccountSid, BindingSid, CallSid, Code, DomainSid, RecordingSid};
 
-use crate::calls::{CallRecord, StreamView, Validation};
+use crate::calls::{CallRecord, SiprecView, StreamView, Validation};
 use crate::conference_commands::Participant;
 use crate::conferences::ConferenceRecord;
 use crate::descriptions::Resource;
@@ -152,6 +152,8 @@ pub enum Reply {
     Recording(Arc<RecordingRecord>),
     /// The stream as it is now.
     Stream(StreamView),
+    /// A recording session with an outside server.
+    Siprec(SiprecView),
     /// The conference as it is now.
     Conference(Arc<ConferenceRecord>),
     /// The participant as it is now.

@@ -16,6 +16,8 @@ pub struct StreamMeters {
     pub(crate) received: AtomicU64,
     pub(crate) buffered: AtomicU64,
     pub(crate) unknown_frames: AtomicU64,
+    pub(crate) copied: AtomicU64,
+    pub(crate) copies_lost: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -39,6 +41,10 @@ pub struct StreamCounts {
     pub buffered: u64,
     /// `stream_unknown_frames_total`: frames of a tap whose stream is gone.
     pub unknown_frames: u64,
+    /// `siprec_frames_total`: frames for recording servers.
+    pub copied: u64,
+    /// `siprec_frames_lost_total`: frames for which the ring to a core had no room.
+    pub copies_lost: u64,
 }
 
 impl StreamMeters {
@@ -55,6 +61,8 @@ impl StreamMeters {
             received: read(&self.received),
             buffered: read(&self.buffered),
             unknown_frames: read(&self.unknown_frames),
+            copied: read(&self.copied),
+            copies_lost: read(&self.copies_lost),
         }
     }
 }
@@ -67,7 +75,7 @@ pub(crate) fn add(counter: &AtomicU64, more: u64) {
 impl StreamCounts {
     /// Writes every counter to a page of metrics.
     pub fn write(&self, text: &mut Text) {
-        let rows: [(&str, &str, &str, u64); 9] = [
+        let rows: [(&str, &str, &str, u64); 11] = [
             ("stream_open", "gauge", "Media streams that are open or being opened.", self.open),
             ("stream_opened_total", "counter", "Handshakes that succeeded.", self.opened),
             ("stream_ended_total", "counter", "Streams that ended.", self.ended),
@@ -96,6 +104,18 @@ impl StreamCounts {
                 "counter",
                 "Frames of taps whose stream is gone.",
                 self.unknown_frames,
+            ),
+            (
+                "siprec_frames_total",
+                "counter",
+                "Frames, 20 ms of one track each, for recording servers.",
+                self.copied,
+            ),
+            (
+                "siprec_frames_lost_total",
+                "counter",
+                "Frames for which the ring to a core had no room.",
+                self.copies_lost,
             ),
         ];
         for (name, kind, help, value) in rows {

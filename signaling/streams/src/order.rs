@@ -57,6 +57,9 @@ impl StreamReport {
 pub(crate) enum Command {
     Open(Box<OpenStream>),
     Attach(StreamSid, Attachment),
+    /// Copy the tracks of a tap, the party's first, into feeds.
+    Copy(TapId, [Option<Feed>; 2]),
+    StopCopy(TapId),
     Digit(StreamSid, u8),
     Close(StreamSid),
     Stop,

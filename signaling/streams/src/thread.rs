@@ -19,14 +19,17 @@ use mio::{Events, Poll, Token};
 use plane::g711;
 use rtrb::Consumer;
 use rustls::ClientConfig;
-use shared::{Code, Codec, FRAME_SAMPLES, Instant, StreamSid, TapFrame, TapId};
+use shared::{
+    Code, Codec, FRAME_SAMPLES, FeedId, FeedItem, FeedPart, Instant, LegId, StreamSid, TapFrame,
+    TapId,
+};
 use shell::{Clock, Doorbell, Sender, bounded};
 use slab::Slab;
 
 use crate::connection::{Around, Connection, Step};
 use crate::fault;
 use crate::meters::{StreamMeters, add};
-use crate::order::{Attachment, Command, OpenStream, StreamReport};
+use crate::order::{Attachment, Command, Feed, OpenStream, StreamReport};
 use crate::port::Outcome;
 
 /// Bounds of the streams.
@@ -132,6 +135,22 @@ impl Streams {
         self.order(Command::Attach(stream, attachment));
     }
 
+    /// Copies what the party of a tap says and hears into feeds, until [`Streams::stop_copy`].
+    pub fn copy(
+        &self,
+        tap: TapId,
+        inbound: Option<(LegId, FeedId)>,
+        outbound: Option<(LegId, FeedId)>,
+    ) {
+        let feeds = [inbound, outbound].map(|to| to.map(|(leg, feed)| Feed { leg, feed }));
+        self.order(Command::Copy(tap, feeds));
+    }
+
+    /// Ends a copy.
+    pub fn stop_copy(&self, tap: TapId) {
+        self.order(Command::StopCopy(tap));
+    }
+
     /// Tells the application of a key.
     pub fn digit(&self, stream: StreamSid, digit: u8) {
         self.order(Command::Digit(stream, digit));
@@ -193,7 +212,7 @@ struct Desk {
     meters: Arc<StreamMeters>,
     connections: Slab<Connection>,
     by_sid: HashMap<StreamSid, usize>,
-    by_tap: HashMap<TapId, usize>,
+    by_tap: HashMap<TapId, Reader>,
     /// Connections with more to read than one turn took.
     more: VecDeque<usize>,
     /// Bytes that all sessions hold.
@@ -255,6 +274,12 @@ impl Desk {
             match self.commands.try_recv() {
                 Ok(Command::Open(order)) => self.open(now, *order),
                 Ok(Command::Attach(stream, attachment)) => self.attach(stream, attachment),
+                Ok(Command::Copy(tap, feeds)) => {
+                    self.by_tap.insert(tap, Reader::Feeds(feeds));
+                }
+                Ok(Command::StopCopy(tap)) => {
+                    self.by_tap.remove(&tap);
+                }
                 Ok(Command::Digit(stream, digit)) => {
                     self.of(now, stream, |c, around, outcome| c.digit(digit, around, outcome))
                 }
@@ -300,7 +325,7 @@ impl Desk {
         let Some(index) = self.by_sid.get(&stream).copied() else { return };
         let Some(connection) = self.connections.get_mut(index) else { return };
         connection.attachment = Some(attachment);
-        self.by_tap.insert(attachment.tap, index);
+        self.by_tap.insert(attachment.tap, Reader::Connection(index));
     }
 
     fn take_frames(&mut self, now: Instant) {
@@ -320,7 +345,7 @@ impl Desk {
             // The order to attach precedes the tap, so its command is in the queue by now.
             self.take_commands(now);
         }
-        let Some(index) = self.by_tap.get(&frame.tap).copied() else {
+        let Some(reader) = self.by_tap.get(&frame.tap).copied() else {
             add(&self.meters.unknown_frames, 1);
             return;
         };
@@ -330,10 +355,28 @@ impl Desk {
         }
         let tracks = [frame.inbound.take(), frame.outbound.take()]
             .map(|track| track.map(|samples| mulaw(frame.codec, samples)));
+        let index = match reader {
+            Reader::Connection(index) => index,
+            Reader::Feeds(feeds) => return self.copy_frame(feeds, tracks),
+        };
         self.act(now, index, |connection, around, outcome| {
             let [inbound, outbound] = &tracks;
             connection.frame(&frame, [inbound.as_ref(), outbound.as_ref()], around, outcome)
         });
+    }
+
+    /// The feeds are on the clock of the tap, so no pace is needed. What their core has no room for is lost there, too.
+    fn copy_frame(&mut self, feeds: [Option<Feed>; 2], tracks: [Option<[u8; FRAME_SAMPLES]>; 2]) {
+        for (feed, track) in feeds.into_iter().zip(tracks) {
+            let Some((Feed { leg, feed }, samples)) = feed.zip(track) else { continue };
+            let writer = self.parts.feeds.get_mut(usize::from(leg.core.0));
+            let Some(writer) = writer.and_then(Option::as_mut) else { continue };
+            let part = FeedPart::Audio(samples);
+            let taken = writer.send(&FeedItem { leg, feed, part });
+            add(&self.meters.copied, u64::from(taken));
+            add(&self.meters.copies_lost, u64::from(!taken));
+            writer.ring();
+        }
     }
 
     fn of(
@@ -425,6 +468,15 @@ impl Desk {
 fn mulaw(codec: Codec, mut samples: [u8; FRAME_SAMPLES]) -> [u8; FRAME_SAMPLES] {
     g711::translate(codec, Codec::Pcmu, &mut samples);
     samples
+}
+
+/// Who gets the frames of a tap.
+#[derive(Clone, Copy)]
+enum Reader {
+    /// The connection of this index.
+    Connection(usize),
+    /// Feeds, one a track.
+    Feeds([Option<Feed>; 2]),
 }
 
 const DOORBELL: Token = Token(usize::MAX);

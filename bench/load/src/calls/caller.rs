@@ -278,7 +278,7 @@ fn invite(plan: &Plan, endpoint: &Endpoint) -> Result<Invite, Trouble> {
             codecs: smallvec![Codec::Pcmu, Codec::Pcma],
             security: MediaSecurity::Clear,
             targets: MediaTargets::default(),
-            second: None,
+            recording: None,
         },
         attempts: sip::user_agent::Attempts::default(),
         late_offer: false,

@@ -268,7 +268,7 @@ fn media(setup: &Setup, end: End, call: u32) -> LocalMedia {
             (End::Caller, true) => MediaSecurity::Required(party_key(call as usize).master),
             (End::Caller, false) | (End::Callee, _) => MediaSecurity::Clear,
         },
-        second: None,
+        recording: None,
     }
 }
 

@@ -67,7 +67,7 @@ fn local() -> LocalMedia {
         codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
         security: MediaSecurity::Clear,
         targets: MediaTargets::default(),
-        second: None,
+        recording: None,
     }
 }
 

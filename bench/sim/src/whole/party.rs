@@ -571,7 +571,7 @@ fn local(own: SocketAddr, port: u16, direction: Direction) -> LocalMedia {
         codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
         security: MediaSecurity::Clear,
         targets: MediaTargets::default(),
-        second: None,
+        recording: None,
     }
 }
 

@@ -480,6 +480,8 @@ impl World {
             Effect::OpenStream { plan, .. } => self.open_stream(&plan),
             Effect::AttachStream { stream, tap, feed } => self.streams.attach(stream, tap, feed),
             Effect::StreamDigit { stream, digit } => self.stream_digit(stream, digit),
+            // No recording server is in this world.
+            Effect::CopyTap { .. } | Effect::StopCopy { .. } => {}
             Effect::CloseStream { stream } => self.close_stream(stream),
             Effect::StartRecognition { .. } | Effect::StopRecognition { .. } => {
                 self.faults.push("somebody is listened to".to_owned());

@@ -13,6 +13,7 @@ pub(crate) mod notifications;
 pub(crate) mod participants;
 pub(crate) mod recordings;
 pub(crate) mod registrations;
+pub(crate) mod siprec;
 pub(crate) mod streams;
 pub(crate) mod timeline;
 pub(crate) mod validation;

@@ -31,26 +31,36 @@ pub(crate) fn instance(context: &Context<'_>, call: CallSid, name: &str) -> Answ
 }
 
 fn start(form: &Form) -> Result<StartStream, WriteError> {
+    let url = form.value("Url").ok_or_else(|| {
+        WriteError::invalid(Code::STREAM_URL, "Url is required: the server, by a wss URL")
+    })?;
+    Ok(StartStream {
+        url: url.to_owned(),
+        name: form.value("Name").map(str::to_owned),
+        tracks: track(form)?.unwrap_or(StreamTracks::Inbound),
+        callback: webhook(form, "StatusCallback", "StatusCallbackMethod")?,
+        parameters: parameters(form),
+    })
+}
+
+/// `Track`.
+pub(crate) fn track(form: &Form) -> Result<Option<StreamTracks>, WriteError> {
     let tracks = [
         ("inbound_track", StreamTracks::Inbound),
         ("outbound_track", StreamTracks::Outbound),
         ("both_tracks", StreamTracks::Both),
     ];
-    let url = form.value("Url").ok_or_else(|| {
-        WriteError::invalid(Code::STREAM_URL, "Url is required: the server, by a wss URL")
-    })?;
+    form.one_of("Track", &tracks)
+}
+
+/// `Parameter1.Name`, `Parameter1.Value` and so on.
+pub(crate) fn parameters(form: &Form) -> Vec<(String, String)> {
     let parameters = (1..=STREAM_PARAMETERS_MAX).filter_map(|number| {
         let name = form.value(&format!("Parameter{number}.Name"))?;
         let value = form.raw(&format!("Parameter{number}.Value")).unwrap_or_default();
         Some((name.to_owned(), value.to_owned()))
     });
-    Ok(StartStream {
-        url: url.to_owned(),
-        name: form.value("Name").map(str::to_owned),
-        tracks: form.one_of("Track", &tracks)?.unwrap_or(StreamTracks::Inbound),
-        callback: webhook(form, "StatusCallback", "StatusCallbackMethod")?,
-        parameters: parameters.collect(),
-    })
+    parameters.collect()
 }
 
 pub(crate) fn json(row: &StreamView) -> Value {

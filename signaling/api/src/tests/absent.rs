@@ -13,7 +13,7 @@ fn what_is_not_there_says_what_it_is() {
         ("/AvailablePhoneNumbers/US/Local.json", 404, 20404, "AvailablePhoneNumbers is not built"),
         ("/Conferences/CF1.json", 404, 20404, "was not found"),
         ("/Queues/QU1/Members.json", 404, 20404, "was not found"),
-        ("/Calls/CA00000000000000000000000000000001/Siprec.json", 404, 20404, "Calls/Siprec"),
+        ("/Calls/CA00000000000000000000000000000001/Payments.json", 404, 20404, "Calls/Payments"),
         ("/Nonsense.json", 404, 20404, "The requested resource /2010-04-01"),
         ("/Calls.xml", 406, 20406, "XML is not built"),
         ("/Calls.csv", 406, 20406, "CSV is not built"),

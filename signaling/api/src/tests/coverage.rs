@@ -400,6 +400,9 @@ fn form_of(place: &str) -> Vec<(&'static str, String)> {
         "POST ./OutgoingCallerIds.json" => {
             &[("PhoneNumber", "+15005550009"), ("StatusCallback", "https://app.example/s")]
         }
+        "POST ./Calls/{CallSid}/Siprec.json" => {
+            &[("ConnectorName", "srs"), ("StatusCallback", "https://app.example/s")]
+        }
         "POST ./Calls/{CallSid}/Streams.json" => {
             &[("Url", "wss://bot.example/"), ("StatusCallback", "https://app.example/s")]
         }

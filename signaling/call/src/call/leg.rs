@@ -130,6 +130,7 @@ impl Call {
             self.up(now);
             self.start_waiting_recordings(now);
             self.start_waiting_streams();
+            self.start_waiting_siprecs(now);
         }
     }
 
@@ -319,6 +320,7 @@ impl Call {
         // Before the last requests, which report the length of each recording.
         self.stop_all_recordings(now);
         self.close_all_streams();
+        self.end_all_siprecs();
         match how {
             Ending::Bye => self.effect(CallEffect::Hangup),
             Ending::Reject(status) => self.effect(CallEffect::Reject { status }),
@@ -397,6 +399,7 @@ impl Call {
         let done = self.facts.concluded
             && self.requests.is_empty()
             && self.streams.is_empty()
+            && self.siprecs.is_empty()
             && self.recordings.values().all(|recording| recording.done);
         if done && !self.facts.finished {
             debug_assert!(
@@ -408,12 +411,13 @@ impl Call {
         }
     }
 
-    /// Drops the requests, streams and recordings that are not settled.
+    /// Drops the requests, streams, recording sessions and recordings that are not settled.
     pub(super) fn give_up(&mut self) {
         // Answers that still arrive match no entry and have no effect.
         self.requests.clear();
         self.streams.clear();
         self.lanes.clear();
+        self.siprecs.clear();
         self.recordings.clear();
     }
 }

@@ -18,6 +18,7 @@ mod recognitions;
 mod recordings;
 mod script;
 mod side_recordings;
+mod siprec;
 mod state;
 mod streams;
 mod timer;
@@ -27,7 +28,7 @@ mod webhooks;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
 
-use shared::{CallSid, Instant, Now, Random, RecordingSid, StreamSid};
+use shared::{CallSid, Instant, Now, Random, RecordingSid, SiprecSid, StreamSid};
 
 use self::activity::{Activity, Waits as _};
 use self::exchange::Pending;
@@ -35,6 +36,7 @@ use self::recognitions::CallbackLane;
 use self::recordings::RecordingState;
 use self::script::Script;
 use self::side_recordings::SideRecording;
+use self::siprec::{SiprecState, WaitingSiprec};
 use self::state::{Ending, Facts, Leg, Names};
 use self::streams::{StreamState, WaitingStream};
 use self::timer::Timer;
@@ -70,6 +72,9 @@ pub struct Call {
     streams_waiting: Vec<WaitingStream>,
     /// Callbacks of recognitions that wait for the ones before them.
     lanes: BTreeMap<RecognitionId, CallbackLane>,
+    siprecs: BTreeMap<SiprecSid, SiprecState>,
+    /// Recording sessions that a document started before the answer: they begin with it.
+    siprecs_waiting: Vec<WaitingSiprec>,
     facts: Facts,
     names: Names,
     effects: VecDeque<CallEffect>,
@@ -101,6 +106,8 @@ impl Call {
             streams: BTreeMap::new(),
             streams_waiting: Vec::new(),
             lanes: BTreeMap::new(),
+            siprecs: BTreeMap::new(),
+            siprecs_waiting: Vec::new(),
             facts: Facts::default(),
             names: Names::default(),
             effects: VecDeque::new(),
@@ -183,6 +190,7 @@ impl Call {
                     activity.on_recognition(call, now, recognition, &event)
                 });
             }
+            CallInput::Siprec { siprec, event } => self.on_siprec(now, siprec, event),
             CallInput::ReferAnswered { status } => self.refer_answered(now, status),
             CallInput::ReferProgress { status, is_over } => {
                 self.refer_progress(now, status, is_over);
@@ -310,6 +318,7 @@ impl Call {
                 self.change_recording(now, recording, change);
             }
             ApiUpdate::Stream { stream, change } => self.change_stream(stream, change),
+            ApiUpdate::Siprec { siprec, change } => self.change_siprec(now, siprec, change),
             ApiUpdate::Complete => self.complete(now),
             ApiUpdate::Cancel if self.facts.answered.is_none() => self.complete(now),
             // `canceled` means that nobody answered (webhooks.md 6): an answered call goes on.

@@ -265,6 +265,14 @@ impl Call {
                 self.stop_side_stream(&name, position);
                 return Flow::Next;
             }
+            Verb::StartSiprec(siprec) => {
+                self.start_siprec(now, *siprec, position);
+                return Flow::Next;
+            }
+            Verb::StopSiprec(name) => {
+                self.stop_siprec(&name, position);
+                return Flow::Next;
+            }
             Verb::ConnectStream(connect) => self.connect_stream(now, *connect, position),
             // Without the results of earlier verbs (twiml.md 2.8).
             Verb::Redirect(redirect) => self.follow(now, &redirect.link, Form::new()),

@@ -117,22 +117,29 @@ impl Call {
         let waiting = self.streams_waiting.iter().map(|waiting| &waiting.settings);
         let open = self.streams.values().filter(|state| !state.is_two_way);
         if let Some(name) = &settings.name {
-            let mut names = waiting.clone().map(|settings| &settings.name);
-            let mut open_names = open.clone().map(|state| &state.name);
+            let mut names = waiting.map(|settings| &settings.name);
+            let mut open_names = open.map(|state| &state.name);
             let is_it = |other: &Option<String>| other.as_ref() == Some(name);
             if names.any(is_it) || open_names.any(is_it) {
                 let sentence = format!("a stream named `{name}` runs already");
                 return Err((Code::TWIML_SCHEMA, sentence));
             }
         }
-        let used = waiting.map(|settings| count(settings.tracks));
-        let used: usize = used.chain(open.map(|state| count(state.tracks))).sum();
-        if used + count(settings.tracks) > limits::STREAM_TRACKS_A_CALL_MAX {
+        if self.side_tracks() + count(settings.tracks) > limits::STREAM_TRACKS_A_CALL_MAX {
             let most = limits::STREAM_TRACKS_A_CALL_MAX;
-            let sentence = format!("at most {most} tracks of a call leave by streams at once");
+            let sentence = format!("at most {most} tracks of a call leave it at once");
             return Err((Code::STREAM_TRACK, sentence));
         }
         Ok(())
+    }
+
+    /// Tracks that leave the call by one-way streams and recording sessions: they share one bound (streams.md 1).
+    pub(super) fn side_tracks(&self) -> usize {
+        let waiting = self.streams_waiting.iter().map(|waiting| waiting.settings.tracks);
+        let open = self.streams.values().filter(|state| !state.is_two_way);
+        let siprecs = self.siprecs.values().map(|state| state.tracks());
+        let siprecs = siprecs.chain(self.siprecs_waiting.iter().map(|waiting| waiting.tracks()));
+        waiting.chain(open.map(|state| state.tracks)).chain(siprecs).map(count).sum()
     }
 
     pub(super) fn mint_stream(&mut self, now: Now) -> StreamSid {
@@ -317,7 +324,7 @@ struct Told<'a> {
     callback: Option<&'a Webhook>,
 }
 
-const fn count(tracks: TapTracks) -> usize {
+pub(super) const fn count(tracks: TapTracks) -> usize {
     match tracks {
         TapTracks::Inbound | TapTracks::Outbound => 1,
         TapTracks::Both => 2,

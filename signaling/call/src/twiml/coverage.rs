@@ -9,7 +9,7 @@ use super::verb::{
     Verb, application, client, conference, dial, echo, enqueue, gather, noun, parameter, pause,
     play, record, recording, redirect, refer,
 };
-use super::verb::{reject, say, ssml, stream};
+use super::verb::{reject, say, siprec, ssml, stream};
 use super::*;
 use crate::setup::Target;
 use crate::webhook::WebUrl;
@@ -86,7 +86,7 @@ fn lines() -> impl Iterator<Item = Line> {
 
 /// The attribute tables of this package, by the elements from `<Response>` down.
 fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
-    let own: [(&str, &'static [attribute::Attribute]); 30] = [
+    let own: [(&str, &'static [attribute::Attribute]); 33] = [
         ("<Enqueue>", enqueue::ATTRIBUTES),
         ("<Dial><Queue>", enqueue::NOUN),
         ("<Say>", say::ATTRIBUTES),
@@ -97,10 +97,13 @@ fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
         ("<Record>", record::ATTRIBUTES),
         ("<Start><Recording>", recording::START),
         ("<Stop><Recording>", recording::STOP),
+        ("<Start><Siprec>", siprec::START),
+        ("<Stop><Siprec>", siprec::STOP),
         ("<Start><Stream>", stream::START),
         ("<Stop><Stream>", stream::STOP),
         ("<Connect>", stream::CONNECT),
         ("<Connect><Stream>", stream::START),
+        ("<Start><Siprec><Parameter>", parameter::ATTRIBUTES),
         ("<Start><Stream><Parameter>", parameter::ATTRIBUTES),
         ("<Connect><Stream><Parameter>", parameter::ATTRIBUTES),
         ("<Dial>", dial::ATTRIBUTES),
@@ -185,6 +188,7 @@ fn errors_of(verb: &Verb) -> Vec<Code> {
         Verb::Dial(dial) => {
             dial.targets.iter().filter_map(|noun| impossible(&noun.target)).collect()
         }
+        Verb::StartSiprec(siprec) => siprec.fault.iter().map(|fault| fault.code).collect(),
         Verb::StartStream(stream) => stream.fault.iter().map(|fault| fault.code).collect(),
         Verb::ConnectStream(connect) => {
             connect.stream.fault.iter().map(|fault| fault.code).collect()
@@ -256,14 +260,15 @@ fn needs(path: &str) -> (&'static [(&'static str, &'static str)], &'static str) 
             (&[("action", "/g"), ("input", "speech"), ("partialResultCallback", "/p")], "")
         }
         "<Record>" | "<Start><Recording>" => (&[("recordingStatusCallback", "/c")], ""),
-        "<Stop><Recording>" | "<Stop><Stream>" => (&[("name", "a")], ""),
+        "<Stop><Recording>" | "<Stop><Stream>" | "<Stop><Siprec>" => (&[("name", "a")], ""),
+        "<Start><Siprec>" => (&[("connectorName", "srs"), ("statusCallback", "/c")], ""),
         "<Start><Stream>" | "<Connect><Stream>" => {
             (&[("url", "wss://a.example/"), ("statusCallback", "/c")], "")
         }
         "<Connect>" => (&[("action", "/a")], "<Stream url=\"wss://a.example/\"/>"),
-        "<Start><Stream><Parameter>" | "<Connect><Stream><Parameter>" => {
-            (&[("name", "a"), ("value", "b")], "")
-        }
+        "<Start><Stream><Parameter>"
+        | "<Connect><Stream><Parameter>"
+        | "<Start><Siprec><Parameter>" => (&[("name", "a"), ("value", "b")], ""),
         "<Dial>" => (
             &[
                 ("action", "/d"),

@@ -23,6 +23,7 @@ pub struct Story {
     pub recordings: Vec<RecordingPlan>,
     pub streams: Vec<StreamPlan>,
     pub recognitions: Vec<RecognitionPlan>,
+    pub siprecs: Vec<SiprecPlan>,
     pub sources: Vec<PromptSource>,
     prompt: Option<PromptId>,
     play: Option<PlayId>,
@@ -116,6 +117,7 @@ impl Story {
             recordings: Vec::new(),
             streams: Vec::new(),
             recognitions: Vec::new(),
+            siprecs: Vec::new(),
             sources: Vec::new(),
             prompt: None,
             play: None,
@@ -250,6 +252,12 @@ impl Story {
                 word
             }
             CallEffect::StopRecognition { how, .. } => format!("stop listening {how:?}"),
+            CallEffect::StartSiprec(plan) => {
+                let word = format!("siprec {}", plan.settings.connector);
+                self.siprecs.push(*plan);
+                word
+            }
+            CallEffect::StopSiprec { .. } => "stop siprec".to_owned(),
             CallEffect::StreamDigit { digit, .. } => format!("stream digit {}", char::from(digit)),
             CallEffect::Dial { children } => {
                 let count = children.len();

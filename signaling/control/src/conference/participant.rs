@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use call::conference::{self, ConferenceEvent, Entry, MemberTerms, Music, Terms};
+use call::siprec::escaped;
 use call::{DocumentSource, RecordingCallback};
 use shared::{AccountSid, Playout};
 use store::{Beep, CreateParticipant, JitterBuffer, RecordingEvents, WaitMusic};
@@ -159,21 +160,4 @@ const fn playout(buffer: JitterBuffer) -> Playout {
         JitterBuffer::Medium => Playout::Fixed(40),
         JitterBuffer::Large => Playout::Fixed(60),
     }
-}
-
-/// A text as the value of an attribute, or as content, in XML.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            // XML 1.0 has no other control characters; a name that holds one would break the document.
-            character if character.is_control() => escaped.push(' '),
-            character => escaped.push(character),
-        }
-    }
-    escaped
 }

@@ -205,7 +205,7 @@ impl Control {
             // Only the address matters, and the answer is thrown away: a key of zeros is never sent.
             security: MediaSecurity::AsOffered(SrtpMaster::new([0; SRTP_MASTER_BYTES])),
             targets: self.settings.media_targets(Some(incoming.flow.remote.ip())),
-            second: None,
+            recording: None,
         });
         match refusal {
             // Any other fault of the offer is found again by `begin`, against the real leg, and is

@@ -25,6 +25,7 @@ impl Control {
                 self.lose_leg(now, sid, sentence);
             }
         }
+        self.lose_siprec_legs(core, true, sentence);
         self.lose_room_taps(core);
         self.observe_core(sentence);
     }
@@ -51,6 +52,7 @@ impl Control {
                 self.fail(now, sid, sentence);
             }
         }
+        self.lose_siprec_legs(core, false, sentence);
         self.lose_room_taps(core);
         self.observe_core(sentence);
     }
@@ -60,6 +62,7 @@ impl Control {
         self.draining = true;
         let sids: Vec<CallSid> = self.calls.keys().copied().collect();
         for sid in sids {
+            self.drop_siprec_legs(sid);
             let Some(entry) = self.calls.get_mut(&sid) else { continue };
             match entry.leg.take() {
                 Some(leg) => {
@@ -118,6 +121,7 @@ impl Control {
         }
         self.lose_streams(sid);
         self.lose_recognitions(sid);
+        self.lose_siprecs(sid);
         let Some(entry) = self.calls.get(&sid) else { return };
         let taps: Vec<(RecordingSid, TapId)> =
             entry.recordings.iter().map(|(sid, begun)| (*sid, begun.tap)).collect();

@@ -342,6 +342,9 @@ impl Control {
     }
 
     fn on_leg_stopped(&mut self, now: Now, leg: LegId, quality: &LegQuality) {
+        if self.on_siprec_leg_stopped(leg) {
+            return;
+        }
         let Some(sid) = self.links.remove_leg(leg) else { return };
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         let Some(ended) = entry.leg.take() else { return };

@@ -97,7 +97,10 @@ impl Control {
     }
 
     pub(super) fn on_tap_ended(&mut self, tap: TapId, cause: TapEnd) {
-        if self.on_stream_tap_ended(tap, cause) || self.on_recognition_tap_ended(tap, cause) {
+        if self.on_stream_tap_ended(tap, cause)
+            || self.on_recognition_tap_ended(tap, cause)
+            || self.on_siprec_tap_ended(tap, cause)
+        {
             return;
         }
         let Some((sid, recording)) = self.recording_of(tap) else { return };

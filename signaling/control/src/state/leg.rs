@@ -94,7 +94,7 @@ impl Leg {
             codecs: [Codec::Pcmu, Codec::Pcma].into_iter().collect(),
             security: self.security,
             targets,
-            second: None,
+            recording: None,
         }
     }
 }

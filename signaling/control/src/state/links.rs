@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use shared::ids::{FeedId, TapId};
-use shared::{CallSid, CoreId, LegId};
+use shared::{CallSid, CoreId, LegId, SiprecSid};
 use sip::SessionId;
 
 use super::live_call::LiveCall;
@@ -23,6 +23,8 @@ pub(crate) struct Links {
     legs: BTreeMap<LegId, CallSid>,
     taps: BTreeMap<TapId, CallSid>,
     feeds: BTreeMap<FeedId, CallSid>,
+    siprec_sessions: BTreeMap<SessionId, (CallSid, SiprecSid)>,
+    siprec_legs: BTreeMap<LegId, (CallSid, SiprecSid)>,
     last_session: u64,
     last_tap: u64,
     last_feed: u64,
@@ -73,6 +75,40 @@ impl Links {
     /// Takes a leg off its call, and names the call.
     pub fn remove_leg(&mut self, leg: LegId) -> Option<CallSid> {
         self.legs.remove(&leg)
+    }
+
+    /// A fresh session of a recording session with an outside server.
+    pub fn new_siprec_session(&mut self, call: CallSid, siprec: SiprecSid) -> SessionId {
+        let id = self.unlinked_session();
+        self.siprec_sessions.insert(id, (call, siprec));
+        id
+    }
+
+    /// The recording session of a session of the user agent.
+    pub fn siprec_of_session(&self, session: SessionId) -> Option<(CallSid, SiprecSid)> {
+        self.siprec_sessions.get(&session).copied()
+    }
+
+    /// Takes a session off its recording session.
+    pub fn remove_siprec_session(&mut self, session: SessionId) {
+        self.siprec_sessions.remove(&session);
+    }
+
+    /// The leg belongs to this recording session.
+    pub fn add_siprec_leg(&mut self, leg: LegId, of: (CallSid, SiprecSid)) {
+        let former = self.siprec_legs.insert(leg, of);
+        debug_assert!(former.is_none(), "a leg belongs to one recording session");
+    }
+
+    /// Takes a leg off its recording session, and names that.
+    pub fn remove_siprec_leg(&mut self, leg: LegId) -> Option<(CallSid, SiprecSid)> {
+        self.siprec_legs.remove(&leg)
+    }
+
+    /// All legs of recording sessions on a core, in the order of slots.
+    pub fn siprec_legs_on(&self, core: CoreId) -> Vec<(LegId, (CallSid, SiprecSid))> {
+        let is_there = |(leg, _): &(&LegId, &(CallSid, SiprecSid))| leg.core == core;
+        self.siprec_legs.iter().filter(is_there).map(|(leg, of)| (*leg, *of)).collect()
     }
 
     /// All legs on a core with their calls, in the order of slots.
@@ -139,12 +175,16 @@ impl Links {
                 live.recordings.values().any(|begun| begun.tap == *tap)
                     || live.streams.values().any(|stream| stream.tap == Some(*tap))
                     || live.recognitions.values().any(|live| live.tap == Some(*tap))
+                    || live.siprecs.values().any(|siprec| siprec.tap == Some(*tap))
             };
             assert!(calls.get(sid).is_some_and(has), "{tap:?} is not of call {sid}");
         }
         for (feed, sid) in &self.feeds {
-            let has =
-                |live: &LiveCall| live.streams.values().any(|stream| stream.feed == Some(*feed));
+            let has = |live: &LiveCall| {
+                let mut siprecs = live.siprecs.values().flat_map(|siprec| &siprec.legs);
+                live.streams.values().any(|stream| stream.feed == Some(*feed))
+                    || siprecs.any(|leg| leg.feed == Some(*feed))
+            };
             assert!(calls.get(sid).is_some_and(has), "{feed:?} is not of call {sid}");
         }
         let (mut sessions, mut legs, mut taps, mut feeds) = (0, 0, 0, 0);
@@ -158,8 +198,18 @@ impl Links {
             taps += live.streams.values().filter(|stream| stream.tap.is_some()).count();
             taps += live.recognitions.values().filter(|live| live.tap.is_some()).count();
             feeds += live.streams.values().filter(|stream| stream.feed.is_some()).count();
+            taps += live.siprecs.values().filter(|siprec| siprec.tap.is_some()).count();
+            let siprec_legs = live.siprecs.values().flat_map(|siprec| &siprec.legs);
+            feeds += siprec_legs.clone().filter(|leg| leg.feed.is_some()).count();
+            legs += siprec_legs.count();
+            sessions += live.siprecs.values().filter(|s| s.phase.session().is_some()).count();
         }
-        let linked = (self.sessions.len(), self.legs.len(), self.taps.len(), self.feeds.len());
+        let linked = (
+            self.sessions.len() + self.siprec_sessions.len(),
+            self.legs.len() + self.siprec_legs.len(),
+            self.taps.len(),
+            self.feeds.len(),
+        );
         assert_eq!(
             (sessions, legs, taps, feeds),
             linked,

@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use call::{Call, CallEffect, CallSetup, HttpId, PromptId, RecognitionId};
 use shared::ids::PlayId;
-use shared::{AccountSid, CallSid, Instant, Now, Prompt, RecordingSid, StreamSid};
+use shared::{AccountSid, CallSid, Instant, Now, Prompt, RecordingSid, SiprecSid, StreamSid};
 use store::{CallRecord, HttpMethod};
 
 use super::forks::Forks;
 use super::leg::{Leg, Recording};
 use super::live_recognition::LiveRecognition;
+use super::live_siprec::LiveSiprec;
 use super::live_stream::LiveStream;
 use super::session::{PendingInvite, Session};
 use super::timeline::{Kind, Timeline};
 
-/// One live call. It is forgotten when the machine has finished and its session, its leg, its streams and its
-/// recordings are all over, in whatever order they end.
+/// One live call. It is forgotten when the machine has finished and its session, its leg, its streams, its
+/// recording sessions and its recordings are all over, in whatever order they end.
 pub(crate) struct LiveCall {
     pub call: Call,
     pub sid: CallSid,
@@ -35,6 +36,7 @@ pub(crate) struct LiveCall {
     pub recordings: BTreeMap<RecordingSid, Recording>,
     pub streams: BTreeMap<StreamSid, LiveStream>,
     pub recognitions: BTreeMap<RecognitionId, LiveRecognition>,
+    pub siprecs: BTreeMap<SiprecSid, LiveSiprec>,
     pub requests: BTreeMap<HttpId, Request>,
     /// Orders that wait until the leg is up, with the calls that gave them (`crate::deferred`).
     pub deferred: Vec<(CallSid, CallEffect)>,
@@ -83,6 +85,7 @@ impl LiveCall {
             recordings: BTreeMap::new(),
             streams: BTreeMap::new(),
             recognitions: BTreeMap::new(),
+            siprecs: BTreeMap::new(),
             requests: BTreeMap::new(),
             deferred: Vec::new(),
             deadline: None,
@@ -99,6 +102,7 @@ impl LiveCall {
         // settles last or first.
         let is_quiet = self.finished && self.leg.is_none() && self.recordings.is_empty();
         let is_quiet = is_quiet && self.streams.is_empty() && self.recognitions.is_empty();
+        let is_quiet = is_quiet && self.siprecs.is_empty();
         is_quiet && !self.is_asked && matches!(self.session, Session::Over | Session::None)
     }
 }

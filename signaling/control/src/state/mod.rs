@@ -14,6 +14,7 @@ pub(crate) mod leg_survey;
 pub(crate) mod links;
 pub(crate) mod live_call;
 pub(crate) mod live_recognition;
+pub(crate) mod live_siprec;
 pub(crate) mod live_stream;
 pub(crate) mod owed_callbacks;
 pub(crate) mod queues;

@@ -146,7 +146,9 @@ impl Control {
         let Some(sid) = self.links.remove_feed(feed) else { return };
         let Some(entry) = self.calls.get_mut(&sid) else { return };
         let found = entry.streams.iter_mut().find(|(_, live)| live.feed == Some(feed));
-        let Some((stream, live)) = found else { return };
+        let Some((stream, live)) = found else {
+            return self.on_siprec_feed_ended(sid, feed, cause);
+        };
         let stream = *stream;
         live.feed = None;
         if cause == FeedEnd::Refused {

@@ -59,6 +59,10 @@ impl SignalingLoop {
                 self.jobs.streams.attach(stream, Attachment { tap, feed });
             }
             Effect::StreamDigit { stream, digit } => self.jobs.streams.digit(stream, digit),
+            Effect::CopyTap { tap, inbound, outbound } => {
+                self.jobs.streams.copy(tap, inbound, outbound);
+            }
+            Effect::StopCopy { tap } => self.jobs.streams.stop_copy(tap),
             Effect::CloseStream { stream } => self.jobs.streams.close(stream),
             Effect::StartRecognition { call, tap, plan } => {
                 self.jobs.recognise(StartRecognition { call, tap, plan: *plan });

@@ -22,6 +22,7 @@ mod rest;
 mod rtp;
 mod sdk;
 mod sipp;
+mod siprec;
 mod tones;
 mod wait;
 mod wav;

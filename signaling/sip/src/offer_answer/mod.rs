@@ -35,13 +35,19 @@ pub struct LocalMedia {
     pub security: MediaSecurity,
     /// The addresses that the peer may name for its media.
     pub targets: MediaTargets,
-    /// The second stream of a recording session. Neither stream of one has telephone events: what the parties
-    /// key in is not recorded.
+    /// The streams of a recording session; `None`: the session is a call.
+    pub recording: Option<RecordingStreams>,
+}
+
+/// What makes the streams of a recording session (RFC 7866 §6.1): labels, 1 and 2 (RFC 4574), and no telephone events,
+/// because what the parties key in is not recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordingStreams {
+    /// The second stream, where both parties are recorded.
     pub second: Option<SecondStream>,
 }
 
-/// The second stream of a recording session (RFC 7866 §6.1): it has the address, the direction and the codecs of the
-/// first. The labels of the streams are 1 and 2 (RFC 4574).
+/// The second stream of a recording session: it has the address, the direction and the codecs of the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecondStream {
     /// Its RTP port.
@@ -53,7 +59,7 @@ pub struct SecondStream {
 impl LocalMedia {
     /// Our side of the second stream, as if it were the only one.
     fn of_second(&self) -> Option<Self> {
-        let SecondStream { port, security } = self.second?;
+        let SecondStream { port, security } = self.recording?.second?;
         Some(Self { port, security, ..self.clone() })
     }
 }
@@ -227,7 +233,7 @@ impl MediaSession {
         if offer.media.len() < self.slots.len() && self.negotiated.is_some() {
             return Err(FEWER_MEDIA);
         }
-        let chosen = match &local.second {
+        let chosen = match &local.recording {
             None => choose::from_offer(&offer, local)?,
             Some(_) => choose::in_place(&offer, self.place(&Slot::Ours), local)?,
         };
@@ -328,7 +334,7 @@ impl MediaSession {
         local: &LocalMedia,
         before: Option<NegotiatedMedia>,
     ) -> NegotiatedMedia {
-        let events = chosen.event_payload_type.filter(|_| local.second.is_none());
+        let events = chosen.event_payload_type.filter(|_| local.recording.is_none());
         // Our offer has our payload types, unless it repeats an answer, which has the peer's.
         let before = before.filter(|media| self.is_repeated && media.codec == chosen.codec);
         let own_events = Some(self.event_payload_type);
@@ -381,7 +387,7 @@ fn negotiate_offer(
     local: &LocalMedia,
 ) -> NegotiatedMedia {
     let rtcp_mux = chosen.media.has("rtcp-mux");
-    let events = chosen.event_payload_type.filter(|_| local.second.is_none());
+    let events = chosen.event_payload_type.filter(|_| local.recording.is_none());
     NegotiatedMedia {
         remote_rtp: chosen.remote_rtp,
         remote_rtcp: if rtcp_mux { chosen.remote_rtp } else { chosen.remote_rtcp },

@@ -12,7 +12,9 @@ fn local(security: fn(u8) -> MediaSecurity) -> LocalMedia {
         codecs: smallvec![Codec::Pcmu],
         security: security(1),
         targets: MediaTargets::default(),
-        second: Some(SecondStream { port: 20_002, security: security(2) }),
+        recording: Some(RecordingStreams {
+            second: Some(SecondStream { port: 20_002, security: security(2) }),
+        }),
     }
 }
 
@@ -54,6 +56,18 @@ fn an_offer_has_two_labelled_streams_without_telephone_events() {
     };
     let streams = offer.split_once("t=0 0\r\n").expect("streams").1;
     assert_eq!(streams, stream(20_000, 1) + &stream(20_002, 2));
+}
+
+#[test]
+fn one_recorded_party_is_one_labelled_stream() {
+    let one = LocalMedia { recording: Some(RecordingStreams { second: None }), ..local(clear) };
+    let mut session = MediaSession::new(1);
+    let offer = text(&session.offer(&one));
+    assert_eq!(offer.matches("m=audio").count(), 1, "{offer}");
+    assert!(offer.ends_with("a=sendonly\r\na=label:1\r\n"), "{offer}");
+    let answer = peer("m=audio 4000 RTP/AVP 0\r\na=recvonly\r\n");
+    session.accept_answer(answer.as_bytes()).expect("an answer");
+    assert_eq!(ports(&session), [Some(4_000), None]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn local(security: fn(SrtpMaster) -> MediaSecurity) -> LocalMedia {
         codecs: smallvec![Codec::Pcmu, Codec::Pcma],
         security: security(SrtpMaster::new([0x5A; 30])),
         targets: MediaTargets::default(),
-        second: None,
+        recording: None,
     }
 }
 

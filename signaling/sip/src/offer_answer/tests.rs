@@ -14,7 +14,7 @@ fn local() -> LocalMedia {
         codecs: smallvec![Codec::Pcmu, Codec::Pcma],
         security: MediaSecurity::Clear,
         targets: MediaTargets::default(),
-        second: None,
+        recording: None,
     }
 }
 

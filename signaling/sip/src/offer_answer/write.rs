@@ -64,7 +64,7 @@ pub(super) fn offer(
         for &codec in &local.codecs {
             stream.codec(codec.static_payload_type(), codec);
         }
-        if local.second.is_none() {
+        if local.recording.is_none() {
             stream.events(own.event_payload_type);
         }
         stream.line(format_args!("ptime:20"));
@@ -128,7 +128,7 @@ impl Stream {
         let mut stream = Self {
             address: local.address,
             port: local.port,
-            is_recording: local.second.is_some(),
+            is_recording: local.recording.is_some(),
             protocol,
             formats: Vec::new(),
             lines: String::new(),

@@ -40,8 +40,8 @@ pub struct Invite {
     pub attempts: Attempts,
     /// Extensions that the session may use.
     pub extensions: Extensions,
-    /// Metadata (RFC 7865) of a recording session that this INVITE begins; `media` has two streams then, and
-    /// `extensions` has `siprec`.
+    /// Metadata (RFC 7865) of a recording session that this INVITE begins; `media.recording` and
+    /// `extensions.siprec` are set then.
     pub metadata: Option<Vec<u8>>,
     /// `Max-Forwards`: [`INITIAL_MAX_FORWARDS`], or one less than the call has that this one
     /// continues (RFC 7332 §4).

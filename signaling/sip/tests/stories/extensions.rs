@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shared::{Direction, Extensions, Header, Transport};
-use sip::offer_answer::{LocalMedia, MediaSecurity, SecondStream};
+use sip::offer_answer::{LocalMedia, MediaSecurity, RecordingStreams, SecondStream};
 use sip::{Command, EndCause, Message, Method, Request, UaEvent};
 
 use crate::world::{A, B, Weather, Who, World, invite, media, udp};
@@ -355,7 +355,9 @@ fn a_recording_session_has_metadata_and_its_server_may_require_siprec() {
         extensions: siprec,
         metadata: Some(b"<recording/>".to_vec()),
         media: LocalMedia {
-            second: Some(SecondStream { port: 20_002, security: MediaSecurity::Clear }),
+            recording: Some(RecordingStreams {
+                second: Some(SecondStream { port: 20_002, security: MediaSecurity::Clear }),
+            }),
             ..media(20_000)
         },
         ..invite(UDP)

@@ -336,7 +336,7 @@ pub fn media(port: u16) -> LocalMedia {
         codecs: [shared::Codec::Pcmu, shared::Codec::Pcma].into_iter().collect(),
         security: MediaSecurity::Clear,
         targets: MediaTargets::default(),
-        second: None,
+        recording: None,
     }
 }
 

@@ -51,7 +51,9 @@ impl World {
             | Effect::StreamDigit { .. }
             | Effect::CloseStream { .. }
             | Effect::StartRecognition { .. }
-            | Effect::StopRecognition { .. } => {
+            | Effect::StopRecognition { .. }
+            | Effect::CopyTap { .. }
+            | Effect::StopCopy { .. } => {
                 self.is_wrong("somebody is streamed".to_owned());
             }
             Effect::Observe(Observation::Fault { place, sentence }) => {

@@ -17,6 +17,7 @@ pub mod redirect;
 pub mod refer;
 pub mod reject;
 pub mod say;
+pub mod siprec;
 pub(crate) mod ssml;
 pub mod stream;
 
@@ -38,6 +39,7 @@ pub use redirect::Redirect;
 pub use refer::Refer;
 pub use reject::Reject;
 pub use say::Say;
+pub use siprec::Siprec;
 pub use stream::{ConnectStream, Stream};
 
 use super::Reading;
@@ -99,6 +101,10 @@ pub enum Verb {
     StartRecording(Box<StartRecording>),
     /// Ends the recording that a `<Start>` gave this name.
     StopRecording(String),
+    /// Begins a recording session with an outside server beside the verbs.
+    StartSiprec(Box<Siprec>),
+    /// Ends the recording session of this name or SID.
+    StopSiprec(String),
     /// Starts a one-way stream beside the verbs.
     StartStream(Box<Stream>),
     /// Ends the one-way stream of this name or SID.
@@ -139,8 +145,8 @@ impl Verb {
             Self::Dial(_) => "Dial",
             Self::Enqueue(_) => "Enqueue",
             Self::Leave => "Leave",
-            Self::StartRecording(_) | Self::StartStream(_) => "Start",
-            Self::StopRecording(_) | Self::StopStream(_) => "Stop",
+            Self::StartRecording(_) | Self::StartStream(_) | Self::StartSiprec(_) => "Start",
+            Self::StopRecording(_) | Self::StopStream(_) | Self::StopSiprec(_) => "Stop",
             Self::ConnectStream(_) => "Connect",
             Self::Redirect(_) => "Redirect",
             Self::Refer(_) => "Refer",
@@ -169,6 +175,8 @@ impl Verb {
             | Self::StopRecording(_)
             | Self::StartStream(_)
             | Self::StopStream(_)
+            | Self::StartSiprec(_)
+            | Self::StopSiprec(_)
             | Self::Redirect(_)
             | Self::Leave
             | Self::Reject(_)
@@ -225,6 +233,8 @@ fn read_side(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Verb> {
     match (node.tag_name().name(), name, noun) {
         ("Start", "Recording", Some(noun)) => recording::read_start(noun, reading),
         ("Stop", "Recording", Some(noun)) => recording::read_stop(noun, reading),
+        ("Start", "Siprec", Some(noun)) => siprec::read_start(noun, reading),
+        ("Stop", "Siprec", Some(noun)) => siprec::read_stop(noun, reading),
         ("Start", "Stream", Some(noun)) => stream::read_start(noun, reading),
         ("Stop", "Stream", Some(noun)) => stream::read_stop(noun, reading),
         _ => Ok(Some(unsupported_side(node))),
@@ -254,11 +264,6 @@ fn unsupported(element: impl Display, goes_on: bool, callback: Option<SideCallba
 fn side_callback(node: Node<'_, '_>) -> Option<SideCallback> {
     let noun = node.first_element_child().filter(|_| node.tag_name().name() == "Start")?;
     let (url, method, event) = match noun.tag_name().name() {
-        "Siprec" => (
-            "statusCallback",
-            "statusCallbackMethod",
-            ["SiprecEvent", "siprec-error", "SiprecError"],
-        ),
         "Transcription" => (
             "statusCallbackUrl",
             "statusCallbackMethod",

@@ -102,7 +102,7 @@ pub(crate) fn read_stop(noun: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<V
 
 fn read(noun: Node<'_, '_>, two_way: bool, reading: &mut Reading<'_>) -> Result<Stream, Finding> {
     let attributes = Attributes::read(noun, START, reading)?;
-    let parameters = read_parameters(noun, reading)?;
+    let parameters = read_parameters(noun, "Stream", reading)?;
     let tracks = match attributes.text("track") {
         Some("outbound_track") if !two_way => Ok(TapTracks::Outbound),
         Some("both_tracks") if !two_way => Ok(TapTracks::Both),
@@ -134,14 +134,16 @@ fn read(noun: Node<'_, '_>, two_way: bool, reading: &mut Reading<'_>) -> Result<
     })
 }
 
-fn read_parameters(
+/// The `<Parameter>`s of a noun that leaves a call: by name, the last of a name counts.
+pub(super) fn read_parameters(
     noun: Node<'_, '_>,
+    element: &'static str,
     reading: &mut Reading<'_>,
 ) -> Result<Vec<(String, String)>, Finding> {
     let mut parameters: Vec<(String, String)> = Vec::new();
     for child in noun.children().filter(Node::is_element) {
         if child.tag_name().name() != "Parameter" {
-            reading.skip(child, "Stream");
+            reading.skip(child, element);
             continue;
         }
         let (name, value) = parameter::read(child, reading)?;
@@ -163,7 +165,7 @@ fn read_parameters(
     Ok(parameters)
 }
 
-fn name(attributes: &Attributes<'_>) -> Option<String> {
+pub(super) fn name(attributes: &Attributes<'_>) -> Option<String> {
     attributes.text("name").filter(|name| !name.is_empty()).map(str::to_owned)
 }
 

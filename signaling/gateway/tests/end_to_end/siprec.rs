@@ -1,0 +1,183 @@
+//! Recording sessions with an outside server (SIPREC): SIPp is the server, its two media ports are ours.
+
+use crate::application::{Answer, Application, Asked};
+use crate::gateway::Gateway;
+use crate::rtp::{Party, Stream};
+use crate::sipp::{self, Finished, Running, Sipp};
+
+/// A recording server that answers, offers other ports once, and waits for the end.
+struct Server {
+    running: Running,
+    port: u16,
+    /// Where the streams of the party and of the other side go first, and where after the server's offer.
+    first: [Party; 2],
+    moved: [Party; 2],
+}
+
+const ECHO: &str =
+    "[last_Via:]\n[last_From:]\n[last_To:];tag=[call_number]srs\n[last_Call-ID:]\n[last_CSeq:]\n";
+const CONTACT: &str = "Contact: <sip:srs@[local_ip]:[local_port];transport=[transport]>;+sip.srs\n";
+
+/// A description with these ports; the labels are the server's own.
+fn description([one, two]: &[Party; 2], direction: &str) -> String {
+    format!(
+        "v=0\no=srs 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\n\
+         m=audio {} RTP/AVP 0\na=label:77\na={direction}\nm=audio {} RTP/AVP 0\na=label:78\na={direction}",
+        one.port(),
+        two.port()
+    )
+}
+
+fn send(text: &str) -> String {
+    format!("<send retrans=\"500\"><![CDATA[\n{text}\n]]></send>\n")
+}
+
+impl Server {
+    fn start() -> Self {
+        let (first, moved) = ([Party::new(), Party::new()], [Party::new(), Party::new()]);
+        let answer = description(&first, "recvonly");
+        let ok = send(&format!(
+            "SIP/2.0 200 OK\n{ECHO}{CONTACT}Content-Type: application/sdp\nContent-Length: [len]\n\n{answer}"
+        ));
+        let offer = description(&moved, "recvonly");
+        let again = send(&format!(
+            "INVITE [next_url] SIP/2.0\nVia: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n\
+             From: <sip:srs@127.0.0.1:[local_port]>;tag=[call_number]srs\nTo: [$1]\n\
+             Call-ID: [call_id]\nCSeq: 1 INVITE\n{CONTACT}Max-Forwards: 70\nRequire: siprec\n\
+             Content-Type: application/sdp\nContent-Length: [len]\n\n{offer}"
+        ));
+        let ack = "<send><![CDATA[\nACK [next_url] SIP/2.0\nVia: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n\
+             From: <sip:srs@127.0.0.1:[local_port]>;tag=[call_number]srs\nTo: [$1]\n\
+             Call-ID: [call_id]\nCSeq: 1 ACK\nMax-Forwards: 70\nContent-Length: 0\n\n]]></send>\n";
+        let scenario = format!(
+            "<recv request=\"INVITE\" rrs=\"true\"><action><ereg regexp=\".*\" search_in=\"hdr\" \
+             header=\"From:\" assign_to=\"1\"/></action></recv>\n{ok}\
+             <recv request=\"ACK\" rrs=\"true\"/>\n<pause milliseconds=\"1500\"/>\n{again}\
+             <recv response=\"100\" optional=\"true\"/>\n<recv response=\"200\"/>\n{ack}{}",
+            sipp::hung_up()
+        );
+        let port = sipp::free_port();
+        let running = Sipp::new(&scenario).with(&format!("-m 1 -p {port}")).spawn();
+        sipp::wait_until_bound(port);
+        Self { running, port, first, moved }
+    }
+
+    fn settings(&self) -> String {
+        format!(
+            "[siprec.srs]\nuri = \"sip:srs@127.0.0.1:{}\"\nheader = \"X-Token: s3cret\"\n",
+            self.port
+        )
+    }
+}
+
+/// A call to a gateway whose application answers with these verbs.
+struct Rig {
+    gateway: Gateway,
+    application: Application,
+    call: Running,
+}
+
+impl Rig {
+    fn start(settings: &str, verbs: &str, party: &Party) -> Self {
+        let gateway = Gateway::start(settings);
+        let verbs = verbs.to_owned();
+        let application = Application::start(move |asked: &Asked| match asked.path.as_str() {
+            "/voice" => Answer::twiml(&verbs),
+            _ => Answer::twiml(""),
+        });
+        let domain = gateway.domain("desk", &[("VoiceUrl", &application.url("/voice"))]);
+        gateway.allow_address(&domain, "127.0.0.1");
+        let scenario = sipp::invite("") + &sipp::answered() + &sipp::hung_up();
+        let call = Sipp::caller(&scenario, party.port()).start(gateway.sip_udp);
+        Self { gateway, application, call }
+    }
+
+    fn call_sid(&self) -> String {
+        self.application.wait_for_path("/voice").parameter("CallSid").expect("a SID").to_owned()
+    }
+}
+
+/// Says the code until the server's party hears it, and asserts that the other one hears another.
+fn heard_alone(said: (&mut Stream, &Party, std::net::SocketAddr), code: u8, parties: &[Party; 2]) {
+    let (stream, party, to) = said;
+    stream.say(party, to, (0..100).map(|_| vec![code; 160]));
+    let voice = parties[0].receive_until(30, |packet| packet.payload.iter().all(|c| *c == code));
+    assert_eq!(voice.len(), 30, "the party's stream carries its voice");
+    let other = parties[1].receive_until(30, |packet| packet.payload.iter().all(|c| *c == 0xFF));
+    assert_eq!(other.len(), 30, "the other stream carries what the party hears: silence");
+}
+
+#[test]
+fn a_server_gets_both_sides_with_their_metadata_and_may_move_its_ports() {
+    let (server, party) = (Server::start(), Party::new());
+    let verbs = "<Start><Siprec connectorName=\"srs\" name=\"tape\" statusCallback=\"/siprec\">\
+                 <Parameter name=\"ticket\" value=\"t-81\"/></Siprec></Start><Gather timeout=\"60\" numDigits=\"9\"/>";
+    let rig = Rig::start(&server.settings(), verbs, &party);
+    let (_, to) = party.receive().expect("the call is up");
+    let started = rig.application.wait_for_path("/siprec");
+    let value = |name: &str| started.parameter(name).unwrap_or("").to_owned();
+    assert_eq!(value("SiprecEvent"), "siprec-started");
+    assert_eq!((value("SiprecName").as_str(), value("CallSid")), ("tape", rig.call_sid()));
+    assert!(value("SiprecSid").starts_with("SR") && value("Timestamp").ends_with('Z'));
+    let mut stream = Stream::new(7);
+    heard_alone((&mut stream, &party, to), 0x2A, &server.first);
+    heard_alone((&mut stream, &party, to), 0x2B, &server.moved);
+    // Keys are for the application, not for the tape.
+    stream.press(&party, to, 101, 5);
+    let path = format!("Calls/{}.json", rig.call_sid());
+    rig.gateway.create(&path, &[("Status", "completed")]);
+    rig.call.finish().expect_success();
+    let server: Finished = server.running.finish().expect_success();
+    let events = rig.application.wait_for_count("/siprec", 2);
+    assert_eq!(events[1].parameter("SiprecEvent"), Some("siprec-stopped"));
+    let messages = server.messages();
+    for expected in [
+        "Require: siprec",
+        ";+sip.src",
+        "X-Token: s3cret",
+        "Content-Type: application/rs-metadata+xml",
+        "Content-Disposition: recording-session",
+        "a=label:1",
+        "a=label:2",
+        "<parameter name=\"ticket\">t-81</parameter>",
+    ] {
+        assert!(messages.contains(expected), "{expected} is missing in\n{messages}");
+    }
+    assert!(!messages.contains("telephone-event"), "{messages}");
+}
+
+#[test]
+fn rest_starts_and_stops_a_session_and_a_refusal_is_reported() {
+    let (server, party) = (Server::start(), Party::new());
+    let nobody = sipp::free_port();
+    let settings =
+        server.settings() + &format!("[siprec.gone]\nuri = \"sip:srs@127.0.0.1:{nobody}\"\n");
+    let rig = Rig::start(&settings, "<Gather timeout=\"60\" numDigits=\"9\"/>", &party);
+    let (_, to) = party.receive().expect("the call is up");
+    let path = format!("Calls/{}/Siprec.json", rig.call_sid());
+    let callback = rig.application.url("/siprec");
+    let ask = |connector: &str| {
+        rig.gateway.post(&path, &[("ConnectorName", connector), ("StatusCallback", &callback)])
+    };
+    let unknown = ask("else");
+    assert_eq!((unknown.status, unknown.json()["code"].as_i64()), (400, Some(31940)));
+    assert_eq!(ask("gone").status, 200);
+    let failed = rig.application.wait_for_path("/siprec");
+    assert_eq!(failed.parameter("SiprecEvent"), Some("siprec-error"));
+    assert_eq!(failed.parameter("SiprecErrorCode"), Some("32011"));
+    let session = ask("srs").json();
+    assert_eq!(session["status"], "in-progress");
+    rig.application.wait_for_count("/siprec", 2);
+    let mut stream = Stream::new(7);
+    heard_alone((&mut stream, &party, to), 0x2A, &server.first);
+    heard_alone((&mut stream, &party, to), 0x2B, &server.moved);
+    let sid = session["sid"].as_str().expect("a SID");
+    let path = format!("Calls/{}/Siprec/{sid}.json", rig.call_sid());
+    let stopped = rig.gateway.post(&path, &[("Status", "stopped")]);
+    assert_eq!((stopped.status, &stopped.json()["status"]), (200, &"stopped".into()));
+    server.running.finish().expect_success();
+    let events = rig.application.wait_for_count("/siprec", 3);
+    assert_eq!(events[2].parameter("SiprecEvent"), Some("siprec-stopped"));
+    rig.gateway.create(&format!("Calls/{}.json", rig.call_sid()), &[("Status", "completed")]);
+    rig.call.finish().expect_success();
+}
