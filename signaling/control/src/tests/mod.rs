@@ -19,6 +19,7 @@ mod queues;
 mod registrar;
 mod rig;
 mod secure;
+mod siprec;
 mod take_over;
 mod trunks;
 mod truth;
