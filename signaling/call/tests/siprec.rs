@@ -23,7 +23,7 @@ fn a_session_runs_beside_the_verbs_and_reports_start_and_stop() {
     let (mut story, words) = Story::with(
         "<Start><Siprec connectorName=\"srs\" name=\"n\" statusCallback=\"/s\">\
          <Parameter name=\"ticket\" value=\"t-81\"/></Siprec></Start>\
-         <Gather timeout=\"5\"/><Stop><Siprec name=\"n\"/></Stop><Stop><Siprec name=\"m\"/></Stop><Pause length=\"60\"/>",
+         <Gather timeout=\"5\"/><Stop><Siprec name=\"n\"/></Stop><Stop><Siprec name=\"m\"/></Stop><Gather timeout=\"60\" numDigits=\"9\"/>",
     );
     assert_eq!(words, ["a: answer", "a: siprec srs"]);
     let plan = &story.siprecs[0];
@@ -41,7 +41,7 @@ fn a_session_runs_beside_the_verbs_and_reports_start_and_stop() {
 #[test]
 fn a_session_that_fails_reports_code_and_sentence_and_the_call_goes_on() {
     let (mut story, _) = Story::with(
-        "<Start><Siprec connectorName=\"srs\" statusCallback=\"/s\"/></Start><Pause length=\"60\"/>",
+        "<Start><Siprec connectorName=\"srs\" statusCallback=\"/s\"/></Start><Gather timeout=\"60\" numDigits=\"9\"/>",
     );
     let failed = SiprecEnd::Failed {
         code: Code::TARGET_FAILED,
@@ -60,7 +60,7 @@ fn four_tracks_leave_a_call_whether_by_streams_or_by_sessions() {
         "<Start><Siprec connectorName=\"one\" name=\"1\"/></Start>\
          <Start><Stream url=\"wss://b/1\" track=\"both_tracks\"/></Start>\
          <Start><Siprec connectorName=\"two\" name=\"2\" statusCallback=\"/s\"/></Start>\
-         <Start><Siprec connectorName=\"one\" name=\"1\"/></Start><Pause/>",
+         <Start><Siprec connectorName=\"one\" name=\"1\"/></Start><Gather timeout=\"60\"/>",
     );
     let wanted = [
         "a: answer",
@@ -79,10 +79,12 @@ fn four_tracks_leave_a_call_whether_by_streams_or_by_sessions() {
 
 #[test]
 fn the_end_of_the_call_ends_its_sessions_and_waits_for_them() {
-    let (mut story, _) =
-        Story::with("<Start><Siprec connectorName=\"srs\"/></Start><Pause length=\"60\"/>");
+    let (mut story, _) = Story::with(
+        "<Start><Siprec connectorName=\"srs\"/></Start><Gather timeout=\"60\" numDigits=\"9\"/>",
+    );
     let words = story.hangs_up('a');
     assert!(words.contains(&"a: stop siprec".to_owned()), "{words:?}");
+    let words = story.callbacks_answered();
     assert!(!words.contains(&"a: finished".to_owned()), "{words:?}");
     let words = event(&mut story, stopped());
     assert!(words.contains(&"a: finished".to_owned()), "{words:?}");
@@ -90,7 +92,7 @@ fn the_end_of_the_call_ends_its_sessions_and_waits_for_them() {
 
 #[test]
 fn rest_starts_and_stops_a_session_of_a_call_that_is_up() {
-    let (mut story, _) = Story::with("<Pause length=\"60\"/>");
+    let (mut story, _) = Story::with("<Gather timeout=\"60\" numDigits=\"9\"/>");
     let siprec: SiprecSid = "SR00000000000000000000000000000001".parse().unwrap();
     let settings = SiprecSettings {
         connector: "srs".to_owned(),

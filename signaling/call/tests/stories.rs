@@ -329,9 +329,10 @@ fn an_unbuilt_side_feature_is_named_and_the_document_goes_on() {
     let (_, words) = Story::with("<Start><Transcription/></Start><Say>x</Say>");
     assert_eq!(words, ["a: notify 13750", "a: answer", "a: load say x"]);
 
-    let (story, words) = Story::with("<Start><Siprec statusCallback=\"/sr\"/></Start><Pause/>");
+    let (story, words) =
+        Story::with("<Start><Transcription statusCallbackUrl=\"/sr\"/></Start><Pause/>");
     assert_eq!(words, ["a: side /sr", "a: notify 13750"]);
-    assert_eq!(story.callback_param("SiprecEvent").as_deref(), Some("siprec-error"));
+    assert_eq!(story.callback_param("TranscriptionEvent").as_deref(), Some("transcription-error"));
 }
 
 #[test]

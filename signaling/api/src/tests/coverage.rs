@@ -342,6 +342,7 @@ const VALUES: &[&str] = &[
     "dual",
     "inbound",
     "both_tracks",
+    "outbound_track",
     "do-not-trim",
     "trim-silence",
     "stopped",

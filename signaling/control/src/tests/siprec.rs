@@ -16,7 +16,8 @@ const LEGS: usize = 8;
 /// A call that is up and whose document has ordered a session.
 fn ordered() -> Rig {
     let mut rig = Rig::with_settings(Book::with_ip_list("192.0.2.7"), |settings| {
-        let server = Siprec { uri: "sip:srs@r.example;transport=udp".to_owned(), header: String::new() };
+        let server =
+            Siprec { uri: "sip:srs@r.example;transport=udp".to_owned(), header: String::new() };
         settings.siprec.insert("srs".to_owned(), server);
     });
     let invite = Invite::default();
