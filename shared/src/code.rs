@@ -273,6 +273,26 @@ codes! {
     TLS_VERSION = 32222, "The peer's TLS version is below 1.2.";
     URI_WITHOUT_USER = 32223, "The SIP URI has no user.";
     PAGE_WITHOUT_TOKEN = 70002, "Page needs the PageToken of its link.";
+    STUDIO_STEPS = 81000, "Studio: the execution has more steps than one may have.";
+    STUDIO_LOOP = 81001, "Studio: the execution runs one widget again and again.";
+    STUDIO_EVENT = 81002, "Studio: the widget has no transition for the event.";
+    STUDIO_NO_MATCH = 81005, "Studio: no condition of the split holds.";
+    STUDIO_CONNECT_TIMEOUT = 81007, "Studio: the connected call did not report its end.";
+    STUDIO_CALL_FAILED = 81008, "Studio: the outgoing call could not be placed.";
+    STUDIO_ENQUEUE_TIMEOUT = 81009, "Studio: the queued call did not report its end.";
+    STUDIO_FUNCTION_FAILED = 81010, "Studio: the Function could not be run.";
+    STUDIO_HTTP_INTERNAL = 81014, "Studio: the answer to the HTTP request does not fit.";
+    STUDIO_HTTP_FAILED = 81016, "Studio: the HTTP request failed.";
+    STUDIO_FUNCTION_ANSWER = 81017, "Studio: the Function answered with an error.";
+    STUDIO_TEMPLATE = 81018, "Studio: a template cannot be rendered.";
+    STUDIO_NOT_FIT = 81020, "Studio: the widget does not fit what the execution is for.";
+    STUDIO_REVISION = 81021, "Studio: no such revision of the flow.";
+    STUDIO_DEFINITION = 81022, "Studio: the definition of the flow is not valid.";
+    STUDIO_ADDRESSES = 81023, "Studio: To and From are too long.";
+    STUDIO_SUBFLOW = 81024, "Studio: the subflow cannot be run.";
+    STUDIO_WIDGETS = 81025, "Studio: the flow has more widgets than one may have.";
+    STUDIO_WIDGETS_RUN = 81026, "Studio: the flow and its subflow have more widgets than they may have.";
+    STUDIO_TYPE = 81027, "Studio: a value has the wrong type.";
 }
 
 impl Code {

@@ -133,6 +133,10 @@ sids! {
     IpAddressSid = "IP";
     /// A notification, also read as an alert.
     NotificationSid = "NO";
+    /// An execution of a flow.
+    ExecutionSid = "FN";
+    /// A step of an execution.
+    StepSid = "FT";
     /// A contact that is registered for a SIP user. An addition of Sidetone's: Twilio has no such resource.
     BindingSid = "RG";
 }

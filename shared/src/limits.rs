@@ -446,6 +446,29 @@ pub const HISTORY_JOURNAL_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Milliseconds that a commit may take. Past it: new writes with a waiting requester get 503.
 pub const STORE_COMMIT_MS_MAX: u64 = 5_000;
 
+/// States of a Studio flow. Past it: the definition is refused.
+pub const STUDIO_STATES_MAX: usize = 1_000;
+/// Widgets of a Studio flow with those of the subflows that it runs. Past it: 81025 at save, 81026 at run.
+pub const STUDIO_WIDGETS_MAX: usize = 2_000;
+/// Bytes of a flow's definition. Past it: the definition is refused.
+pub const STUDIO_DEFINITION_BYTES_MAX: usize = 256 * 1024;
+/// Steps of one execution of a flow. Past it: the execution ends with 81000.
+pub const STUDIO_STEPS_MAX: u32 = 1_000;
+/// Times that one widget may run with no other between. Past it: the execution ends with 81001.
+pub const STUDIO_REPEATS_MAX: u32 = 10;
+/// Bytes of the variables of one execution. Past it: the result of the widget is lost, with a warning.
+pub const STUDIO_CONTEXT_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of `To` and `From` of an execution together. Past it: 81023.
+pub const STUDIO_ADDRESSES_BYTES_MAX: usize = 300;
+/// Bytes of one template. Past it: 81018.
+pub const STUDIO_TEMPLATE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes that one template may make. Past it: 81018.
+pub const STUDIO_TEMPLATE_OUTPUT_BYTES_MAX: usize = 64 * 1024;
+/// Turns of a template's loop. Further items are left out.
+pub const STUDIO_TEMPLATE_TURNS_MAX: usize = 15;
+/// Steps of one template: turns, filters and assignments, one more for each 256 bytes. Past it: 81018.
+pub const STUDIO_TEMPLATE_STEPS_MAX: u32 = 20_000;
+
 // A session description at its limit fits behind any headers, and each part alone into a message.
 const _: () = assert!(
     SIP_START_LINE_BYTES_MAX + SIP_HEADERS_BYTES_MAX + SDP_BYTES_MAX < SIP_MESSAGE_BYTES_MAX
