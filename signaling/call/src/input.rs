@@ -83,6 +83,8 @@ pub enum CallInput {
         /// The playback of that effect.
         play: PlayId,
     },
+    /// The first packet of the party's audio has arrived.
+    Heard,
     /// The party pressed a key, in ASCII: `0-9 * # A-D`.
     Digit(u8),
     /// A recording takes no more audio.

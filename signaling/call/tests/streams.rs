@@ -58,6 +58,21 @@ fn a_stream_that_cannot_be_opened_tells_why_and_the_document_goes_on() {
 }
 
 #[test]
+fn a_stream_of_a_party_that_sends_nothing_is_warned_of_once() {
+    let verbs = "<Connect><Stream url=\"wss://bot.example/ws\"/></Connect>";
+    let (mut story, _) = Story::with(verbs);
+    event(&mut story, StreamEvent::Opened);
+    assert_eq!(story.wait(9), Vec::<String>::new());
+    assert_eq!(story.wait(2), ["a: notify 31953"]);
+    assert_eq!(story.wait(60), Vec::<String>::new());
+
+    let (mut story, _) = Story::with(verbs);
+    event(&mut story, StreamEvent::Opened);
+    story.tell('a', CallInput::Heard);
+    assert_eq!(story.wait(60), Vec::<String>::new());
+}
+
+#[test]
 fn bad_urls_and_tracks_have_their_codes_and_stop_nothing() {
     for (noun, code) in [
         ("<Stream url=\"https://bot.example/\"/>", 31922),

@@ -162,6 +162,7 @@ impl Call {
             CallInput::PlayEnded { play } => {
                 self.on_activity(|activity, call| activity.on_play_ended(call, now, play));
             }
+            CallInput::Heard => self.heard(),
             CallInput::Digit(digit) => self.digit(now, digit),
             CallInput::RecordingEnded { recording, cause } => {
                 self.recording_ended(now, recording, cause);
@@ -214,6 +215,7 @@ impl Call {
                 Timer::Ring => self.ring_timeout(now),
                 // Only an answered leg has this timer, so the leg always ends by BYE.
                 Timer::TimeLimit => self.end(now, CallStatus::Completed, Ending::Bye),
+                Timer::StreamSilence => self.warn_of_silent_streams(now),
                 Timer::Linger => self.give_up(),
             }
             self.finish_if_done();
@@ -246,6 +248,7 @@ impl Call {
             self.activity.deadline().map(|(at, name)| (at, Timer::Activity(name))),
             ring,
             self.facts.limit_at.map(|at| (at, Timer::TimeLimit)),
+            self.stream_silence_at().map(|at| (at, Timer::StreamSilence)),
             self.facts.ended.map(|ended| (ended.mono + leg::LINGER, Timer::Linger)),
         ];
         timers.into_iter().flatten().min_by_key(|(at, _)| *at)

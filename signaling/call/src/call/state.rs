@@ -55,6 +55,8 @@ pub(super) struct Facts {
     pub answer: AnswerFacts,
     /// Headers of the final response or of the BYE.
     pub last_headers: Vec<Header>,
+    /// A packet of the party's audio has arrived.
+    pub is_heard: bool,
     /// A provisional response brought audio.
     pub early_media: bool,
     /// Code and sentence that the parent's `<Dial>` reports instead of this call's status.

@@ -6,8 +6,10 @@
 //! have theirs. A `<Start>` does not answer a call that rings (twiml.md 1.3): its stream waits and opens with the
 //! answer.
 
+use std::time::Duration;
+
 use shared::media::TapTracks;
-use shared::{Code, Now, StreamSid, limits};
+use shared::{Code, Instant, Now, StreamSid, limits};
 
 use super::Call;
 use super::activity::Activity;
@@ -32,6 +34,8 @@ pub(super) struct StreamState {
     callback: Option<Webhook>,
     url: String,
     phase: Phase,
+    /// When the customer is warned that no audio of the party comes.
+    silent_at: Option<Instant>,
 }
 
 /// How far a stream is.
@@ -214,6 +218,7 @@ impl Call {
             callback,
             url: url.text().to_owned(),
             phase: Phase::Opening,
+            silent_at: None,
         };
         self.streams.insert(stream, state);
         let (account, call) = (self.setup.account, self.setup.sid);
@@ -241,6 +246,8 @@ impl Call {
             StreamEvent::Opened => {
                 if state.phase == Phase::Opening {
                     state.phase = Phase::Open;
+                    let listens = state.tracks != TapTracks::Outbound && !self.facts.is_heard;
+                    state.silent_at = listens.then_some(now.mono + SILENCE);
                 }
                 self.stream_callback(now, stream, "stream-started", None);
             }
@@ -250,6 +257,31 @@ impl Call {
                 self.notify(Finding::warning(code, message), Some(exchange));
             }
             StreamEvent::Ended(end) => self.stream_ended(now, stream, end),
+        }
+    }
+
+    /// The first packet of the party has arrived.
+    pub(super) fn heard(&mut self) {
+        self.facts.is_heard = true;
+        self.streams.values_mut().for_each(|state| state.silent_at = None);
+    }
+
+    pub(super) fn stream_silence_at(&self) -> Option<Instant> {
+        self.streams.values().filter_map(|state| state.silent_at).min()
+    }
+
+    /// Streams whose party has sent nothing in time: a warning each, once.
+    pub(super) fn warn_of_silent_streams(&mut self, now: Now) {
+        let is_due = |state: &StreamState| state.silent_at.is_some_and(|at| at <= now.mono);
+        let due: Vec<StreamSid> =
+            self.streams.iter().filter(|(_, state)| is_due(state)).map(|(sid, _)| *sid).collect();
+        for stream in due {
+            if let Some(state) = self.streams.get_mut(&stream) {
+                state.silent_at = None;
+            }
+            let sentence = "no RTP arrives from the party: the stream carries silence".to_owned();
+            let event = StreamEvent::Warned { code: Code::STREAM_NO_MEDIA, sentence };
+            self.on_stream(now, stream, event);
         }
     }
 
@@ -323,6 +355,9 @@ struct Told<'a> {
     name: Option<&'a str>,
     callback: Option<&'a Webhook>,
 }
+
+/// Time that a party may take to send its first packet before the customer of a stream is warned.
+const SILENCE: Duration = Duration::from_secs(10);
 
 pub(super) const fn count(tracks: TapTracks) -> usize {
     match tracks {

@@ -11,6 +11,8 @@ pub(super) enum Timer {
     Ring,
     /// The answered call has lasted as long as it may: it is hung up.
     TimeLimit,
+    /// A stream is open, and no audio of the party has come for as long as a party may take to begin.
+    StreamSilence,
     /// Callbacks and recordings of an ended call have had their time: it finishes without them.
     Linger,
 }
@@ -23,6 +25,7 @@ impl Timer {
             Self::Delay => "call delay",
             Self::Ring => "call ring time",
             Self::TimeLimit => "call time limit",
+            Self::StreamSilence => "stream without audio",
             Self::Linger => "call linger",
         }
     }

@@ -286,6 +286,9 @@ impl Control {
             MediaEvent::LegStopped { leg, quality } => self.on_leg_stopped(now, leg, &quality),
             MediaEvent::Latched { leg, .. } => {
                 self.note_leg(now, leg, "media is locked to its source");
+                if let Some(sid) = self.links.call_of_leg(leg) {
+                    self.tell(sid, CallInput::Heard);
+                }
             }
             MediaEvent::Digit { leg, digit, .. } => {
                 let sid = self.links.call_of_leg(leg);
