@@ -122,8 +122,17 @@ impl Gateway {
 
     /// Starts with an authority that webhooks and streams trust.
     pub fn start_trusting(authority: &std::path::Path, more: &str) -> Self {
+        Self::start_trusting_with_media_ports(authority, MEDIA_PORTS, more)
+    }
+
+    /// As above, with this number of media ports.
+    pub fn start_trusting_with_media_ports(
+        authority: &std::path::Path,
+        ports: u16,
+        more: &str,
+    ) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
-        let text = settings_text(&folder, "", MEDIA_PORTS, more);
+        let text = settings_text(&folder, "", ports, more);
         let mut command = Command::new(binary());
         command.env("SSL_CERT_FILE", authority);
         Self::start_by(command, folder, &text, &[])

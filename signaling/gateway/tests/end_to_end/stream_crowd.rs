@@ -1,4 +1,4 @@
-//! Many streams at once, while a call is relayed and a conference runs: nobody is disturbed, and both ends have counted
+//! Many streams over TLS at once, while a call is relayed and a conference runs: nobody is disturbed, and both ends have counted
 //! the same messages. 50 streams; 500 in `make soak`.
 
 use crate::application::{Answer, Application, Asked};
@@ -8,6 +8,7 @@ use crate::program::Program;
 use crate::rtp::{Party, Talker};
 use crate::sdk;
 use crate::sipp::{self, Running, Sipp};
+use crate::streams::certificate;
 use crate::wait;
 
 /// Calls a second.
@@ -16,10 +17,13 @@ const RATE: u32 = 20;
 #[test]
 fn a_crowd_of_streams_a_relayed_call_and_a_conference_disturb_nobody() {
     let streams = if std::env::var_os("SIDETONE_SOAK").is_some() { 500 } else { 50 };
-    let mut bot = Program::start(&mut sdk::python_file("stream_bot.py", &[]));
+    let folder = tempfile::tempdir().expect("a folder");
+    let (certificate, key) = certificate(folder.path(), "DNS:localhost");
+    let files = [&certificate, &key].map(|path| path.to_str().expect("UTF-8"));
+    let mut bot = Program::start(&mut sdk::python_file("stream_bot.py", &files));
     let line = bot.wait_for("listening ");
-    let url = format!("ws://localhost:{}/crowd", line.trim().rsplit(' ').next().expect("a port"));
-    let gateway = Gateway::start_with_media_ports(1_200, "[streams]\nplaintext = true\n");
+    let url = format!("wss://localhost:{}/crowd", line.trim().rsplit(' ').next().expect("a port"));
+    let gateway = Gateway::start_trusting_with_media_ports(&certificate, 1_200, "");
     let callee_port = sipp::free_port();
     let application = Application::start(move |asked: &Asked| verbs(asked, &url, callee_port));
     let domain = gateway.domain("desk", &[("VoiceUrl", &application.url("/voice"))]);
