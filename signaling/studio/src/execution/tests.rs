@@ -91,17 +91,17 @@ fn front_desk() -> Arc<Flow> {
             "menu",
             "gather-input-on-call",
             json!({"say": "One?", "timeout": 5, "number_of_digits": 1, "stop_gather": true}),
-            &[("keypress", "pick"), ("speech", ""), ("timeout", "voicemail")]
+            &[("keypress", "pick"), ("speech", ""), ("timeout", "Voicemail")]
         ),
         split,
         state(
             "sales",
             "connect-call-to",
             json!({"noun": "sip", "sip_endpoint": "sip:s@desk", "timeout": 20}),
-            &[("callCompleted", "voicemail"), ("hangup", "")]
+            &[("callCompleted", "Voicemail"), ("hangup", "")]
         ),
         state(
-            "voicemail",
+            "Voicemail",
             "record-voicemail",
             json!({"max_length": 9, "play_beep": "true"}),
             &[("recordingComplete", ""), ("noAudio", ""), ("hangup", "")]
@@ -148,7 +148,7 @@ fn a_call_walks_from_speech_over_digits_to_a_dialled_desk() {
             ("noMatch", "menu"),
             ("keypress", "pick"),
             ("match", "sales"),
-            ("callCompleted", "voicemail"),
+            ("callCompleted", "Voicemail"),
             ("recordingComplete", "Ended"),
         ]
     );
