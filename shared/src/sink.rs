@@ -89,7 +89,8 @@ pub struct TapFrame {
     pub index: u32,
     /// Codec of both tracks.
     pub codec: Codec,
-    /// Received from the party; `None` when the track is not tapped. Lost packets are the codec's silence.
+    /// Received from the party; `None` when the track is not tapped. Lost audio is concealed for 80 ms, then
+    /// silence.
     pub inbound: Option<[u8; FRAME_SAMPLES]>,
     /// Sent to the party; `None` when the track is not tapped.
     pub outbound: Option<[u8; FRAME_SAMPLES]>,

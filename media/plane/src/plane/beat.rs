@@ -285,6 +285,9 @@ impl Plane {
         let payload_type = outbound.event_payload_type;
         self.send_local(slot, stamp, payload_type, &payload, out);
         self.meters.sent_events += 1;
+        if self.legs.outbound(slot).tapped {
+            self.tap_we_rest(slot);
+        }
     }
 
     fn send_local(

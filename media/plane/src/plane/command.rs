@@ -185,6 +185,9 @@ impl Plane {
         if plan.media.codec != old.media.codec {
             self.change_tap_codec(slot, plan.media.codec);
         }
+        // The party may be on hold from here on, or send from elsewhere.
+        self.tap_party_rests(slot);
+        self.tap_we_rest(slot);
         self.choose_listening(slot);
         self.assert_consistent(slot);
     }

@@ -32,6 +32,7 @@ impl Plane {
             outbound.numbers.feed = Feed::NONE;
         }
         self.legs.join(slot, joined);
+        self.tap_we_rest(slot);
         if let Some((room, place)) = room {
             self.enter_room(now, slot, room, place);
         }

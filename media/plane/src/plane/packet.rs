@@ -161,6 +161,9 @@ impl Plane {
                 return Ok(Fate::Consumed);
             }
             Heard::Media(Content::Event) => {
+                if inbound.tapped {
+                    self.tap_party_rests(slot);
+                }
                 self.hear_keys(now, slot, &header, payload, out);
                 Content::Event
             }
@@ -400,6 +403,8 @@ impl Plane {
             if outbound.tapped {
                 self.tap_outbound(peer, timestamp, payload);
             }
+        } else if outbound.tapped {
+            self.tap_we_rest(peer);
         }
         Ok(len)
     }

@@ -5,7 +5,7 @@ use shared::{Codec, LegId, MediaEvent, RoomEvent, Sink, TapFrame, TapId};
 
 use crate::leg_table::LegParts;
 use crate::output::Output;
-use crate::tap::{TapCounts, TapOwner, TapState};
+use crate::tap::{Tap, TapCounts, TapOwner, TapState};
 
 use super::Plane;
 
@@ -76,6 +76,16 @@ impl Plane {
 
     pub(super) fn tap_comfort_noise(&mut self, slot: usize) {
         self.each_tap(slot, |tap| tap.hear_comfort_noise());
+    }
+
+    /// The party sends something else than audio, or nothing.
+    pub(super) fn tap_party_rests(&mut self, slot: usize) {
+        self.each_tap(slot, Tap::party_rests);
+    }
+
+    /// We send something else than audio to the party, or nothing.
+    pub(super) fn tap_we_rest(&mut self, slot: usize) {
+        self.each_tap(slot, Tap::we_rest);
     }
 
     pub(super) fn tap_outbound(&mut self, slot: usize, timestamp: u32, samples: &[u8]) {
@@ -188,11 +198,11 @@ impl Plane {
         self.meters.tap_frames_lost[sink] += counts.lost;
     }
 
-    fn each_tap(&mut self, slot: usize, mut act: impl FnMut(&mut crate::tap::Tap)) {
+    fn each_tap(&mut self, slot: usize, mut act: impl FnMut(&mut Tap)) {
         self.each_tap_index(slot, |taps, index| act(&mut taps[usize::from(index)]));
     }
 
-    fn each_tap_index(&mut self, slot: usize, mut act: impl FnMut(&mut [crate::tap::Tap], u16)) {
+    fn each_tap_index(&mut self, slot: usize, mut act: impl FnMut(&mut [Tap], u16)) {
         let mut next = self.legs.leg(slot).and_then(|leg| leg.first_tap);
         while let Some(index) = next {
             act(&mut self.taps, index);

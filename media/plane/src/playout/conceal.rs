@@ -64,6 +64,11 @@ impl Concealer {
         self.lost > 0
     }
 
+    /// Samples of this loss so far; 0 where nothing is lost.
+    pub const fn lost(&self) -> usize {
+        self.lost
+    }
+
     /// Forgets the loss.
     pub const fn stop(&mut self) {
         self.lost = 0;

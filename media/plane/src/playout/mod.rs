@@ -21,7 +21,7 @@
 //! expected once more. To shorten it, 20 ms are left out at once where it is quiet, and one pitch period a tick in
 //! speech. After an outage of the path far too many packets may wait: then the oldest are left out at once.
 
-mod conceal;
+pub(crate) mod conceal;
 mod pace;
 
 use shared::{Codec, FRAME_SAMPLES, Playout};
