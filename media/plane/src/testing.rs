@@ -327,6 +327,13 @@ impl World {
         self.next_packet(party, samples);
     }
 
+    /// A packet of comfort noise with this level (RFC 3389).
+    pub fn announce_silence(&mut self, party: usize, level: u8) -> Received {
+        let mut packet = self.next_packet(party, &[level]);
+        packet[1] = 13;
+        self.receive(party, &packet)
+    }
+
     /// A telephone event packet with the next sequence number.
     pub fn press(&mut self, party: usize, timestamp: u32, payload: [u8; 4]) -> Received {
         let sender = &mut self.parties[party];

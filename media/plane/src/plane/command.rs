@@ -172,6 +172,9 @@ impl Plane {
         let with_half_beats = outbound.wants_half_beats();
         if self.rooms.member_at(slot).is_some() {
             self.rooms.set_media(slot, plan.media.codec, with_half_beats);
+            if !plan.media.direction.receives() {
+                self.rooms.rest(slot);
+            }
         } else if with_half_beats != had_half_beats {
             self.wheel.remove(leg.id.slot);
             self.wheel.insert(now, leg.id.slot, with_half_beats);

@@ -157,7 +157,7 @@ impl Plane {
         let content = match heard {
             Heard::ComfortNoise => {
                 self.tap_comfort_noise(slot);
-                self.rooms.hear_comfort_noise(slot);
+                self.rooms.hear_comfort_noise(slot, payload.first().copied());
                 return Ok(Fate::Consumed);
             }
             Heard::Media(Content::Event) => {

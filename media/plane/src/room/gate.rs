@@ -30,6 +30,18 @@ impl Level {
         Self(sums.iter().sum())
     }
 
+    /// A quieter level at once, or a small step towards a louder one: to half of the way in seven seconds.
+    pub fn rise_towards(self, level: Self) -> Self {
+        let step = (level.0.saturating_sub(self.0) >> 9).max(1);
+        Self(level.0.min(self.0 + step))
+    }
+
+    /// The mean distance from silence, in whole steps.
+    pub const fn whole_steps(self) -> u8 {
+        // 127 steps at most.
+        (self.0 / FRAME_SAMPLES as u16) as u8
+    }
+
     /// The level of a constant distance from silence.
     const fn steps(steps: u16) -> Self {
         Self(steps * FRAME_SAMPLES as u16)
@@ -53,9 +65,8 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Hears a frame; answers whether to mix it.
-    pub fn hear(&mut self, codec: Codec, codes: &[u8; FRAME_SAMPLES]) -> bool {
-        let level = Level::of(codec, codes);
+    /// Hears a frame of this level; answers whether to mix it.
+    pub fn hear(&mut self, codec: Codec, level: Level) -> bool {
         let (open, loud) = thresholds(codec);
         self.rank = level.max(Level(self.rank.0 - self.rank.0 / RANK_DECAY));
         self.open_ticks =
@@ -114,7 +125,7 @@ impl Gate {
 
 /// The levels from which a frame is mixed, and from which its party speaks: about -54 and -42 dBFS. Near silence
 /// the steps of A-law are twice as wide.
-const fn thresholds(codec: Codec) -> (Level, Level) {
+pub(super) const fn thresholds(codec: Codec) -> (Level, Level) {
     match codec {
         Codec::Pcmu => (Level::steps(8), Level::steps(24)),
         Codec::Pcma => (Level::steps(4), Level::steps(16)),
@@ -135,8 +146,9 @@ mod tests {
     use super::*;
     use crate::g711;
 
-    fn frame(codec: Codec, peak: i16) -> [u8; FRAME_SAMPLES] {
-        std::array::from_fn(|at| g711::encode(codec, if at % 8 < 4 { peak } else { -peak }))
+    fn level(codec: Codec, peak: i16) -> Level {
+        let code = |at| g711::encode(codec, if at % 8 < 4 { peak } else { -peak });
+        Level::of(codec, &std::array::from_fn(code))
     }
 
     #[test]
@@ -157,9 +169,9 @@ mod tests {
     fn hiss_stays_out_and_a_quiet_voice_is_mixed() {
         for codec in [Codec::Pcmu, Codec::Pcma] {
             let mut gate = Gate::default();
-            assert!(!gate.hear(codec, &frame(codec, 24)));
-            assert!(gate.hear(codec, &frame(codec, 200)));
-            let open = (0..100).filter(|_| gate.hear(codec, &frame(codec, 24))).count();
+            assert!(!gate.hear(codec, level(codec, 24)));
+            assert!(gate.hear(codec, level(codec, 200)));
+            let open = (0..100).filter(|_| gate.hear(codec, level(codec, 24))).count();
             assert_eq!(open, usize::from(OPEN_TICKS) - 1);
         }
     }
@@ -169,7 +181,7 @@ mod tests {
         let mut gate = Gate::default();
         let mut hear = |peak: i16, ticks: usize| -> Vec<(usize, bool)> {
             let report = |tick| {
-                gate.hear(Codec::Pcmu, &frame(Codec::Pcmu, peak));
+                gate.hear(Codec::Pcmu, level(Codec::Pcmu, peak));
                 let has_report = gate.has_report();
                 gate.note_report();
                 has_report.then_some((tick, gate.is_talking()))

@@ -2,7 +2,8 @@
 
 use shared::{Codec, FRAME_SAMPLES, LegId, Member, Voice};
 
-use super::gate::Gate;
+use super::gate::{Gate, Level};
+use super::noise::ComfortNoise;
 use crate::outbound::SAMPLES_MAX;
 use crate::playout::{PlayoutBuffer, Pulled, Pushed};
 
@@ -18,6 +19,7 @@ pub(crate) struct RoomMember {
     role: Member,
     pub gate: Gate,
     playout: PlayoutBuffer,
+    noise: ComfortNoise,
     /// The frame of this tick; valid while `has_frame`.
     pub frame: [u8; FRAME_SAMPLES],
     has_frame: bool,
@@ -47,6 +49,7 @@ impl RoomMember {
             role: Member::default(),
             gate: Gate::default(),
             playout: PlayoutBuffer::new(codec),
+            noise: ComfortNoise::new(leg.slot),
             frame: [0; FRAME_SAMPLES],
             has_frame: false,
             first_ms: 0,
@@ -74,6 +77,9 @@ impl RoomMember {
     }
 
     pub fn set_codec(&mut self, codec: Codec) {
+        if codec != self.codec() {
+            self.noise.stop();
+        }
         self.playout.set_codec(codec);
     }
 
@@ -83,9 +89,16 @@ impl RoomMember {
             || self.playout.push(epoch, timestamp, codes, next_tick_ms) == Pushed::Waits
     }
 
-    /// The party announced silence (RFC 3389): what does not come is not lost.
-    pub fn hear_comfort_noise(&mut self) {
+    /// The party announced silence (RFC 3389), maybe with the level of its noise: what does not come is not lost.
+    pub fn hear_comfort_noise(&mut self, level: Option<u8>) {
         self.playout.stop();
+        self.noise.announce(level);
+    }
+
+    /// The party is on hold: what does not come is neither lost nor the silence between two words.
+    pub fn rest(&mut self) {
+        self.playout.stop();
+        self.noise.stop();
     }
 
     /// Reads the frame of this tick; answers whether it is to be mixed.
@@ -97,9 +110,13 @@ impl RoomMember {
         let (pulled, left_out) = self.playout.pull(&mut self.frame);
         counts.left_out += u64::from(left_out / FRAME_SAMPLES as u32);
         counts.gaps += u64::from(pulled == Pulled::Gap);
-        self.has_frame = pulled != Pulled::Nothing;
+        self.has_frame = pulled != Pulled::Nothing || self.noise.fill(codec, &mut self.frame);
         if self.has_frame {
-            return self.gate.hear(codec, &self.frame);
+            let level = Level::of(codec, &self.frame);
+            if pulled == Pulled::Whole {
+                self.noise.measure(level);
+            }
+            return self.gate.hear(codec, level);
         }
         self.gate.hear_nothing();
         false

@@ -19,6 +19,7 @@ mod gate;
 mod inbox;
 mod member;
 mod mix;
+mod noise;
 mod tick;
 
 use shared::limits::ROOM_PLAYS_MAX;
@@ -206,11 +207,19 @@ impl Rooms {
         }
     }
 
-    /// The party of the leg in a slot announced silence.
-    pub fn hear_comfort_noise(&mut self, slot: usize) {
+    /// The party of the leg in a slot announced silence, with noise of this level.
+    pub fn hear_comfort_noise(&mut self, slot: usize, level: Option<u8>) {
         let place = self.member_at(slot);
         if let Some(member) = self.members.at(place) {
-            member.hear_comfort_noise();
+            member.hear_comfort_noise(level);
+        }
+    }
+
+    /// The party of the leg in a slot sends nothing from here on.
+    pub fn rest(&mut self, slot: usize) {
+        let place = self.member_at(slot);
+        if let Some(member) = self.members.at(place) {
+            member.rest();
         }
     }
 

@@ -525,3 +525,51 @@ fn any_course_of_joins_roles_and_losses_ends_with_what_the_roles_say() {
         assert_eq!(up.sum::<u64>(), roles.iter().flatten().count() as u64);
     }
 }
+
+/// Noise of a quiet office in mu-law, with this peak.
+fn hum(peak: i32, from: usize) -> Vec<u8> {
+    let sample = |at: usize| {
+        let hashed = (at as u32 + 1).wrapping_mul(2_654_435_761).rotate_left(13);
+        ((hashed.wrapping_mul(40_503) >> 8) as i32 % (2 * peak + 1) - peak) as i16
+    };
+    (from..from + FRAME_SAMPLES).map(|at| g711::encode(Codec::Pcmu, sample(at))).collect()
+}
+
+/// A party with this hum falls silent without a packet; the effective value of what another party then
+/// hears, the first 600 ms left out in which the gate stays open, and of what the silent one hears.
+fn heard_after_hum(peak: i32, announces: Option<u8>) -> [f32; 2] {
+    let mut conference = Conference::new(1, 2, |_| TALKS);
+    conference.speaks = vec![false, false];
+    for tick in 0..60 {
+        let codes = hum(peak, tick * FRAME_SAMPLES);
+        let _ = conference.world.speak(0, &codes);
+        conference.world.lose(1, &codes);
+        conference.world.run(20);
+    }
+    if let Some(level) = announces {
+        let _ = conference.world.announce_silence(0, level);
+    }
+    conference.run(30);
+    (0..2).for_each(|party| drop(conference.world.heard(party)));
+    conference.run(40);
+    [1, 0].map(|party| {
+        let codes: Vec<u8> =
+            conference.world.heard(party).iter().flat_map(|sent| sent.payload().to_vec()).collect();
+        assert_eq!(codes.len(), 40 * FRAME_SAMPLES);
+        let square = |code: &u8| f32::from(g711::decode(Codec::Pcmu, *code)).powi(2);
+        (codes.iter().map(square).sum::<f32>() / codes.len() as f32).sqrt()
+    })
+}
+
+#[test]
+fn the_noise_of_a_party_that_leaves_its_silence_out_is_heard_on_by_the_others() {
+    let [others, itself] = heard_after_hum(300, None);
+    assert!((120.0..230.0).contains(&others), "{others}: the hum had 173");
+    assert_eq!(itself, 0.0, "nobody hears itself");
+    let [others, _] = heard_after_hum(300, Some(50));
+    assert!((83.0..130.0).contains(&others), "{others}: 50 dB below overload are 104");
+    let [others, _] = heard_after_hum(300, Some(70));
+    assert_eq!(others, 0.0, "what the floor keeps out is in no mix");
+    let [others, _] = heard_after_hum(20, None);
+    assert_eq!(others, 0.0, "a quiet line was in no mix before");
+}
