@@ -1,5 +1,5 @@
 # The targets that README names. Everything else is plain cargo.
-.PHONY: run test bench soak fmt clients check bpf
+.PHONY: run test bench soak fmt clients check bpf speech
 
 CARGO ?= cargo
 # bench/clients/install puts nextest here on a machine without one.
@@ -21,6 +21,11 @@ test: clients
 ## Installs the test clients only.
 clients:
 	bench/clients/install
+
+## Installs the reference engines of speech recognition (580 MB, half a minute) into the data folder, or into ENGINES.
+ENGINES ?= sidetone-data/engines
+speech:
+	@signaling/recognition/engines/install "$(ENGINES)"
 
 ## Measures Sidetone beside its peers and writes a table that names the machine.
 bench:
