@@ -24,6 +24,8 @@ section! {
         tls_key: PathBuf = "\"\"",
         /// Authorities that may have issued peers' certificates, besides the system's; PEM. Read again at SIGHUP.
         tls_ca: PathBuf = "\"\"",
+        /// Seconds for which certificates of our own authority are valid. New ones follow after half of it, at most 30 days.
+        tls_valid_s: u32 = "34300800",
         /// The eight older cipher suites on the same port; needs a build with the legacy-tls feature.
         legacy_tls: bool = "false",
         /// Whether <Sip> and REST targets may lie on private and loopback addresses.

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use control::ControlSettings;
 use shared::ids::Origin;
-use shell::{Clock, Sender};
-use transport::Down;
+use shell::Clock;
 use transport::tls::TlsControl;
 
 use crate::account::AccountVariables;
@@ -174,14 +173,14 @@ fn handle_signals(
     logs: logging::LogControl,
 ) -> std::io::Result<()> {
     let messages = gateway.messages.clone();
-    let (tls, down) = (Arc::clone(&gateway.tls), gateway.down.clone());
+    let tls = Arc::clone(&gateway.tls);
     let mut current = settings.clone();
     let sources = sources.clone();
     signals::listen(move |asked| match asked {
         Asked::Drain => messages.send_patiently(Message::Drain),
         Asked::End => messages.send_patiently(Message::End),
         Asked::Reload => {
-            if reload(&mut current, &sources, &logs, (&tls, &down)) {
+            if reload(&mut current, &sources, &logs, &tls) {
                 let origin = Origin { node: current.config.node.id, generation: 0 };
                 let settings = Box::new(ControlSettings::new(&current.config, origin, ""));
                 messages.send_patiently(Message::Settings(settings));
@@ -196,7 +195,7 @@ fn reload(
     current: &mut Settings,
     sources: &Sources,
     logs: &logging::LogControl,
-    (tls, down): (&TlsControl, &Sender<Down>),
+    tls: &TlsControl,
 ) -> bool {
     let settings = match sources.load_from_environment() {
         Ok(settings) => settings,
@@ -208,12 +207,9 @@ fn reload(
         }
     };
     // Certificates are files of their own: read all of them before one setting changes.
-    match tls.reload(&settings.config) {
-        Ok(parts) => down.send_patiently(Down::Tls(Box::new(parts))),
-        Err(error) => {
-            tracing::error!("the settings and certificates stay as they are: {error}");
-            return false;
-        }
+    if let Err(error) = tls.reload(&settings.config) {
+        tracing::error!("the settings and certificates stay as they are: {error}");
+        return false;
     }
     let changed = settings.differences(current);
     logs.set_level(settings.config.log.level);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use http_server::ApiCall;
 use shell::Sender;
 use tokio::runtime::Runtime;
+use transport::TransportHandle;
 use transport::tls::TlsControl;
-use transport::{Down, TransportHandle};
 
 use super::addresses::Addresses;
 use crate::account::MainAccount;
@@ -31,8 +31,6 @@ pub struct Gateway {
     pub messages: Sender<Message>,
     /// Reloads certificates and TLS settings at SIGHUP.
     pub tls: Arc<TlsControl>,
-    /// Takes reloaded certificates to the transport thread.
-    pub down: Sender<Down>,
     /// The threads of HTTP, webhooks, DNS and prompts.
     pub runtime: Runtime,
     pub(super) signaling: JoinHandle<std::io::Result<()>>,

@@ -16,7 +16,7 @@ use shared::config::{Backend, Config, Cores, FastPath};
 use shared::{BySink, OwnSockets, Sink, limits};
 use shell::{Clock, Doorbell, Sender, bounded, random};
 use streams::{StreamSettings, Streams};
-use transport::tls::{TlsControl, TlsParts, certified_addresses};
+use transport::tls::{TlsControl, TlsNews, TlsParts, certified_addresses};
 use transport::{Down, Transport, TransportConfig, TransportMetrics, Up};
 
 use super::addresses::Addresses;
@@ -202,7 +202,7 @@ fn same_port(wanted: SocketAddr, udp: &[UdpListener]) -> SocketAddr {
     }
 }
 
-/// Sets up TLS. Certificates issued on demand reach the transport thread through its queue.
+/// Sets up TLS. Certificates issued later reach the transport thread through its queue.
 fn start_tls(
     config: &Config,
     data: &DataDir,
@@ -215,7 +215,12 @@ fn start_tls(
     let edges = config.edge_tls().into_values().flat_map(|edge| edge.shared).collect();
     let listening = [addresses.tls.clone(), addresses.https.clone(), edges].concat();
     let certified = certified_addresses(config, &listening, |peer| local.towards(now, peer));
-    let tell = move |minted| down.send_patiently(Down::Minted(minted));
+    let tell = move |news| {
+        down.send_patiently(match news {
+            TlsNews::Minted(minted) => Down::Minted(minted),
+            TlsNews::Parts(parts) => Down::Tls(parts),
+        });
+    };
     Ok(TlsControl::start(config, data.path(), certified, tell)?)
 }
 

@@ -31,7 +31,7 @@ use store::{Retention, Unwritten};
 use streams::{StreamMeters, Streams, StreamsParts};
 use tokio::runtime::Runtime;
 use transport::tls::TlsControl;
-use transport::{Down, TransportHandle, TransportMetrics};
+use transport::{TransportHandle, TransportMetrics};
 use webhook::dns::{Resolver, SipResolver};
 use webhook::{WebhookClient, WebhookSettings};
 
@@ -68,7 +68,6 @@ pub(super) struct Threads {
     https: Vec<std::net::TcpListener>,
     proxy: Vec<std::net::TcpListener>,
     tls: Arc<TlsControl>,
-    down: Sender<Down>,
     api: Sender<ApiCall>,
     messages: Sender<Message>,
     ready: Arc<AtomicBool>,
@@ -224,7 +223,6 @@ impl Listeners<'_> {
             https: self.https,
             proxy: self.proxy,
             tls: self.tls,
-            down: self.down,
             api: self.api,
             messages,
             ready,
@@ -286,7 +284,6 @@ impl Threads {
             api: self.api,
             messages: self.messages,
             tls,
-            down: self.down,
             runtime,
             signaling: self.signaling,
             transport: self.transport,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
 use crate::phone::{Baresip, Callee, Caller, DOMAIN, PASSWORD};
-use crate::wait::Pace;
+use crate::wait::{self, Pace};
 use crate::wav;
 
 /// The gateway's authorities as a phone gets them, by HTTP.
@@ -34,6 +34,41 @@ pub fn s_client(address: SocketAddr, ca: &Path, more: &str) -> String {
         .output()
         .expect("openssl is installed");
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
+/// The certificate that a client is shown: PEM, as `s_client` prints it.
+fn shown(address: SocketAddr, ca: &Path, more: &str) -> String {
+    let printed = s_client(address, ca, more);
+    assert!(printed.contains("Verify return code: 0 (ok)"), "{printed}");
+    let (_, rest) = printed.split_once("-----BEGIN CERTIFICATE-----").expect("a certificate");
+    let (body, _) = rest.split_once("-----END CERTIFICATE-----").expect("its end");
+    format!("-----BEGIN CERTIFICATE-----{body}-----END CERTIFICATE-----\n")
+}
+
+/// Whether a certificate is past its end.
+fn has_expired(pem: &str) -> bool {
+    let mut openssl = Command::new("openssl")
+        .args(["x509", "-noout", "-checkend", "0"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("openssl is installed");
+    openssl.stdin.take().expect("piped").write_all(pem.as_bytes()).expect("it reads");
+    !openssl.wait().expect("it ends").success()
+}
+
+#[test]
+fn certificates_of_our_own_are_renewed_before_they_expire_without_a_restart() {
+    let gateway = Gateway::start_with_tls("tls_valid_s = 6\n", "");
+    let (address, ca) = (gateway.tls(), authorities(&gateway));
+    let name = format!("-servername {DOMAIN} -verify_hostname {DOMAIN}");
+    for more in ["-noservername -verify_ip 127.0.0.1", &name] {
+        let first = shown(address, &ca, more);
+        wait::until("the first certificate has expired", || has_expired(&first));
+        let second = shown(address, &ca, more);
+        assert!(second != first && !has_expired(&second), "{more}");
+    }
+    gateway.wait_for_log("the gateway's own certificates were issued anew");
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //! | `leaf-rsa.key`, `leaf-p256.key` | keys of every leaf: only the names differ | 0600 |
 //!
 //! Two roots, because a peer that speaks RSA only cannot verify a chain with another signature in it.
-//! Leaves are not kept: they are issued anew at each start.
+//! Leaves are not kept: they are issued anew at each start, and while the process runs ([`Authority::renew_after`]).
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -33,6 +33,8 @@ pub struct Authority {
     rsa: Line,
     p256: Line,
     bundle: String,
+    /// How long a leaf is valid.
+    validity: Duration,
 }
 
 /// One root with its key, and the key of its leaves.
@@ -99,6 +101,17 @@ impl Authority {
         }
     }
 
+    /// Issues leaves that are valid for this long instead of [`LEAF_DAYS`].
+    #[must_use]
+    pub fn with_validity(self, validity: Duration) -> Self {
+        Self { validity, ..self }
+    }
+
+    /// The age at which a leaf is issued anew: long before it expires, as a process may run for years.
+    pub fn renew_after(&self) -> Duration {
+        (self.validity / 2).min(RENEW_AFTER_MAX)
+    }
+
     /// Both roots, PEM: a phone that trusts them trusts this gateway.
     pub fn bundle(&self) -> &str {
         &self.bundle
@@ -109,13 +122,14 @@ impl Authority {
         [self.rsa.root.clone(), self.p256.root.clone()]
     }
 
-    /// Issues a leaf of each kind for these names, valid from one day ago until [`LEAF_DAYS`] from now.
+    /// Issues a leaf of each kind for these names, valid from one day ago on, by default until [`LEAF_DAYS`] from
+    /// now.
     ///
     /// # Errors
     /// When a name is not valid in a certificate.
     pub fn issue(&self, names: &[CertifiedName], unix_ms: i64) -> Result<Identity, AuthorityError> {
-        let rsa = self.rsa.issue(names, unix_ms)?;
-        let p256 = self.p256.issue(names, unix_ms)?;
+        let rsa = self.rsa.issue(names, unix_ms, self.validity)?;
+        let p256 = self.p256.issue(names, unix_ms, self.validity)?;
         Ok(Identity::own(rsa, p256)?)
     }
 
@@ -140,6 +154,7 @@ impl Authority {
                 key(LEAF_P256, &PKCS_ECDSA_P256_SHA256)?,
             ),
             bundle,
+            validity: DAY * LEAF_DAYS,
         })
     }
 
@@ -175,6 +190,7 @@ impl Authority {
             rsa: Line::new(rsa_root.der().clone(), ca_rsa, leaf_rsa),
             p256: Line::new(p256_root.der().clone(), ca_p256, leaf_p256),
             bundle,
+            validity: DAY * LEAF_DAYS,
         })
     }
 }
@@ -189,6 +205,7 @@ impl Line {
         &self,
         names: &[CertifiedName],
         unix_ms: i64,
+        validity: Duration,
     ) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), AuthorityError> {
         let mut parameters = CertificateParams::default();
         parameters.subject_alt_names = names.iter().map(alt_name).collect::<Result<_, _>>()?;
@@ -202,7 +219,7 @@ impl Line {
         parameters.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         parameters.use_authority_key_identifier_extension = true;
-        valid(&mut parameters, unix_ms, LEAF_DAYS);
+        valid(&mut parameters, unix_ms, validity);
         let leaf = parameters.signed_by(&self.leaf, &self.issuer)?;
         let key = PrivatePkcs8KeyDer::from(self.leaf.serialize_der());
         Ok((leaf.der().clone(), key.into()))
@@ -219,7 +236,7 @@ fn root_parameters(key: &KeyPair, unix_ms: i64) -> CertificateParams {
     parameters.distinguished_name = common_name(&format!("Sidetone {kind} root {id}"));
     parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    valid(&mut parameters, unix_ms, ROOT_DAYS);
+    valid(&mut parameters, unix_ms, DAY * ROOT_DAYS);
     parameters
 }
 
@@ -250,11 +267,11 @@ fn alt_name(name: &CertifiedName) -> Result<SanType, rcgen::Error> {
 }
 
 /// Sets the dates, from one day ago for peers whose clocks are behind, and a random serial number.
-fn valid(parameters: &mut CertificateParams, unix_ms: i64, days: u64) {
+fn valid(parameters: &mut CertificateParams, unix_ms: i64, validity: Duration) {
     let now = Duration::from_millis(u64::try_from(unix_ms).unwrap_or(0));
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     parameters.not_before = epoch + now.saturating_sub(DAY);
-    parameters.not_after = epoch + now + DAY * u32::try_from(days).unwrap_or(u32::MAX);
+    parameters.not_after = epoch + now + validity;
     // rcgen would derive the serial number from the key, and all leaves share one key.
     let mut serial = [0; 16];
     random(&mut serial);
@@ -288,8 +305,9 @@ const LEAF_RSA: &str = "leaf-rsa.key";
 const LEAF_P256: &str = "leaf-p256.key";
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// What the strictest clients accept of a leaf (CA/Browser Forum: 398 days).
-pub const LEAF_DAYS: u64 = 397;
-const ROOT_DAYS: u64 = 20 * 365;
+pub const LEAF_DAYS: u32 = 397;
+const ROOT_DAYS: u32 = 20 * 365;
+const RENEW_AFTER_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 #[cfg(test)]
 mod tests {

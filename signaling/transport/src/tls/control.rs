@@ -1,14 +1,16 @@
-//! TLS made from the settings, at start and again at SIGHUP. Shell.
+//! TLS made from the settings, at start, again at SIGHUP, and when certificates of our own get old. Shell.
 //!
 //! A reload reads everything before it changes anything: with a damaged certificate file the gateway
 //! keeps the certificates that it has. Only the authority outlives a reload, since phones trust its
-//! roots.
+//! roots. A renewal is a reload with the settings of the last one, on the thread `tls-names`
+//! ([`super::minter`]); one lock keeps the two apart, so that what was made last is what is used.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rustls::ServerConfig;
 use shared::config::{Config, PublicAddress};
 use shell::Clock;
@@ -19,7 +21,7 @@ use super::authority::{Authority, AuthorityError, CertifiedName};
 use super::client::ClientTls;
 use super::identity::{CERTIFICATE, Identity, IdentityError, KEY};
 use super::maker::ServerMaker;
-use super::minter::{Minted, Minter};
+use super::minter::{Minted, Minter, Renewal};
 use super::server::ServerTls;
 
 /// Reasons TLS cannot be set up from the settings.
@@ -56,10 +58,21 @@ impl std::fmt::Debug for TlsParts {
 /// The current settings of HTTPS listeners; `None` where nothing listens for TLS.
 pub type HttpsSettings = Arc<RwLock<Option<Arc<ServerConfig>>>>;
 
-type Tell = Arc<dyn Fn(Minted) + Send + Sync>;
+/// What the transport thread gets after the start.
+#[derive(Debug)]
+pub enum TlsNews {
+    /// A certificate that was asked for.
+    Minted(Minted),
+    /// Everything anew.
+    Parts(Box<TlsParts>),
+}
 
-/// Makes [`TlsParts`] from the settings, as often as they are reloaded.
-pub struct TlsControl {
+type Tell = Arc<dyn Fn(TlsNews) + Send + Sync>;
+
+/// Makes [`TlsParts`] from the settings, as often as they are reloaded or certificates get old.
+pub struct TlsControl(Arc<Made>);
+
+struct Made {
     data_dir: PathBuf,
     /// Addresses that a certificate must name, for peers that connect by address.
     addresses: Vec<IpAddr>,
@@ -71,11 +84,13 @@ pub struct TlsControl {
     /// Outlives a reload: it holds only the authority, and certificates of it.
     api_names: Option<Arc<ServerConfig>>,
     tell: Tell,
+    /// The settings that were made last. Locked while they are made.
+    config: Mutex<Config>,
 }
 
 impl TlsControl {
     /// Sets TLS up. Certificates name `addresses`; `tell` is called with each certificate that is issued
-    /// on demand.
+    /// on demand, and with what a reload or a renewal makes.
     ///
     /// # Errors
     /// [`TlsError`]: a sentence with its remedy.
@@ -83,7 +98,7 @@ impl TlsControl {
         config: &Config,
         data_dir: &Path,
         addresses: Vec<IpAddr>,
-        tell: impl Fn(Minted) + Send + Sync + 'static,
+        tell: impl Fn(TlsNews) + Send + Sync + 'static,
     ) -> Result<(Self, TlsParts), TlsError> {
         let (sip, http) = (ServerMaker::new(&[])?, ServerMaker::new(&[b"http/1.1"])?);
         let authority = OnceLock::new();
@@ -95,38 +110,69 @@ impl TlsControl {
         let https = Arc::new(RwLock::new(https));
         let api_names = match config.http.proxy.is_empty() {
             true => None,
-            false => Some(http.choosing(Arc::new(ApiNames::new(unfinished.authority()?)))),
+            false => Some(http.choosing(Arc::new(ApiNames::new(unfinished.authority(config)?)))),
         };
-        let control = Self { data_dir, addresses, authority, sip, http, https, api_names, tell };
-        let parts = control.parts(config, identity.as_ref())?;
-        Ok((control, parts))
+        let of = Mutex::new(config.clone());
+        let made =
+            Made { data_dir, addresses, authority, sip, http, https, api_names, tell, config: of };
+        let made = Arc::new(made);
+        let parts = made.parts(config, identity.as_ref())?;
+        Ok((Self(made), parts))
     }
 
-    /// Reads the operator's files and the settings again. On an error nothing has changed.
+    /// Reads the operator's files and the settings again, and tells the result. On an error nothing has changed.
     ///
     /// # Errors
     /// What is wrong.
-    pub fn reload(&self, config: &Config) -> Result<TlsParts, TlsError> {
-        let identity = self.unfinished().identity(config)?;
-        let parts = self.parts(config, identity.as_ref())?;
-        *self.https.write() = identity.as_ref().map(|identity| self.http.config(identity));
-        Ok(parts)
+    pub fn reload(&self, config: &Config) -> Result<(), TlsError> {
+        let mut current = self.0.config.lock();
+        self.0.make(config)?;
+        current.clone_from(config);
+        Ok(())
     }
 
     /// The settings of HTTPS listeners. Read them for each connection: a reload changes them.
     pub fn https(&self) -> HttpsSettings {
-        Arc::clone(&self.https)
+        Arc::clone(&self.0.https)
     }
 
     /// The settings of proxy listeners; `None` where there are none.
     pub fn api_names(&self) -> Option<Arc<ServerConfig>> {
-        self.api_names.clone()
+        self.0.api_names.clone()
     }
 
     /// The roots that peers must trust, PEM; `None` where no certificate is issued, as with the operator's
     /// files.
     pub fn bundle(&self) -> Option<String> {
-        self.authority.get().map(|authority| authority.bundle().to_owned())
+        self.0.authority.get().map(|authority| authority.bundle().to_owned())
+    }
+}
+
+impl Made {
+    /// Makes everything anew and tells it. The lock of the settings is held.
+    fn make(self: &Arc<Self>, config: &Config) -> Result<(), TlsError> {
+        let identity = self.unfinished().identity(config)?;
+        let parts = self.parts(config, identity.as_ref())?;
+        *self.https.write() = identity.as_ref().map(|identity| self.http.config(identity));
+        (self.tell)(TlsNews::Parts(Box::new(parts)));
+        Ok(())
+    }
+
+    /// Issues the gateway's own certificates anew; false where that failed.
+    fn renew(self: &Arc<Self>) -> bool {
+        let config = self.config.lock();
+        match self.make(&config) {
+            Ok(()) => {
+                tracing::info!("the gateway's own certificates were issued anew");
+                true
+            }
+            Err(error) => {
+                tracing::error!(
+                    "the gateway's own certificates get old, and new ones fail: {error}"
+                );
+                false
+            }
+        }
     }
 
     fn unfinished(&self) -> Unfinished<'_> {
@@ -137,7 +183,11 @@ impl TlsControl {
         }
     }
 
-    fn parts(&self, config: &Config, identity: Option<&Identity>) -> Result<TlsParts, TlsError> {
+    fn parts(
+        self: &Arc<Self>,
+        config: &Config,
+        identity: Option<&Identity>,
+    ) -> Result<TlsParts, TlsError> {
         let server = identity.map(|identity| self.server(config, identity)).transpose()?;
         let ca = &config.sip.tls_ca;
         let ca = (!ca.as_os_str().is_empty()).then_some(ca.as_path());
@@ -146,7 +196,11 @@ impl TlsControl {
         Ok(TlsParts { server, client })
     }
 
-    fn server(&self, config: &Config, identity: &Identity) -> Result<ServerTls, TlsError> {
+    fn server(
+        self: &Arc<Self>,
+        config: &Config,
+        identity: &Identity,
+    ) -> Result<ServerTls, TlsError> {
         let minting = if has_files(config) { None } else { self.minting(config)? };
         let server = ServerTls::new(self.sip.config(identity), minting);
         #[cfg(feature = "legacy-tls")]
@@ -161,15 +215,26 @@ impl TlsControl {
         Ok(server)
     }
 
-    fn minting(&self, config: &Config) -> Result<Option<(DomainSuffix, Minter)>, TlsError> {
+    fn minting(
+        self: &Arc<Self>,
+        config: &Config,
+    ) -> Result<Option<(DomainSuffix, Minter)>, TlsError> {
         let Some(authority) = self.authority.get() else { return Ok(None) };
         let suffix = DomainSuffix::new(&config.node.domain_suffix);
         let tell = Arc::clone(&self.tell);
+        let age_ms = i64::try_from(authority.renew_after().as_millis()).unwrap_or(i64::MAX);
+        // Not the other way round: the thread must end when the gateway does.
+        let made = Arc::downgrade(self);
+        let renewal = Renewal {
+            due_ms: Clock.unix_ms().saturating_add(age_ms),
+            renew: Box::new(move || made.upgrade().is_none_or(|made| made.renew())),
+        };
         let minter = Minter::start(
             Arc::clone(authority),
             self.sip.clone(),
             suffix.clone(),
-            move |minted| tell(minted),
+            renewal,
+            move |minted| tell(TlsNews::Minted(minted)),
         )?;
         Ok(Some((suffix, minter)))
     }
@@ -193,15 +258,16 @@ impl Unfinished<'_> {
             return Ok(Some(Identity::from_files(certificate, key)?));
         }
         let names = own_names(config, self.addresses);
-        Ok(Some(self.authority()?.issue(&names, Clock.unix_ms())?))
+        Ok(Some(self.authority(config)?.issue(&names, Clock.unix_ms())?))
     }
 
-    fn authority(&self) -> Result<Arc<Authority>, TlsError> {
+    fn authority(&self, config: &Config) -> Result<Arc<Authority>, TlsError> {
         if let Some(authority) = self.authority.get() {
             return Ok(Arc::clone(authority));
         }
-        let opened = Arc::new(Authority::open(self.data_dir, Clock.unix_ms())?);
-        Ok(Arc::clone(self.authority.get_or_init(|| opened)))
+        let validity = Duration::from_secs(config.sip.tls_valid_s.max(2).into());
+        let opened = Authority::open(self.data_dir, Clock.unix_ms())?.with_validity(validity);
+        Ok(Arc::clone(self.authority.get_or_init(|| Arc::new(opened))))
     }
 }
 

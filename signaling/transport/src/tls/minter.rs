@@ -1,10 +1,12 @@
-//! The thread that issues certificates on demand. Shell.
+//! The thread that issues certificates on demand, and renews those of the gateway itself. Shell.
 //!
 //! A certificate costs two signatures, one of them RSA. On the transport thread they would delay every
-//! connection.
+//! connection. When its time has come, the thread has all settings of TLS made anew, with a thread of their own:
+//! it serves on until the transport thread has taken them and so dropped the last [`Minter`] of this one.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
 
 use rustls::ServerConfig;
 use shell::Clock;
@@ -22,6 +24,14 @@ pub struct Minted {
     pub config: Option<Arc<ServerConfig>>,
 }
 
+/// When the gateway's own certificates are too old, and what to do then.
+pub(super) struct Renewal {
+    /// Milliseconds since 1970.
+    pub due_ms: i64,
+    /// Makes everything anew; false where that failed.
+    pub renew: Box<dyn Fn() -> bool + Send>,
+}
+
 /// The way to the thread. The thread ends when the last of these is dropped.
 #[derive(Clone, Debug)]
 pub struct Minter {
@@ -29,7 +39,7 @@ pub struct Minter {
 }
 
 impl Minter {
-    /// Starts the thread; `tell` is called on it with every result.
+    /// Starts the thread; `tell` is called on it with every result, and so is `renewal`.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -37,12 +47,23 @@ impl Minter {
         authority: Arc<Authority>,
         maker: ServerMaker,
         suffix: DomainSuffix,
+        renewal: Renewal,
         tell: impl Fn(Minted) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (asked, names) = sync_channel(ASKED_MAX);
-        std::thread::Builder::new()
-            .name("tls-names".to_owned())
-            .spawn(move || mint(&names, &authority, &maker, &suffix, tell))?;
+        std::thread::Builder::new().name("tls-names".to_owned()).spawn(move || {
+            let issue = |name: &str| authority.issue(&names_for(name, &suffix), Clock.unix_ms());
+            run(&names, renewal, |name| {
+                let config = match issue(&name) {
+                    Ok(identity) => Some(maker.config(&identity)),
+                    Err(error) => {
+                        tracing::debug!(%error, "no certificate for a name that a peer asked for");
+                        None
+                    }
+                };
+                tell(Minted { name, config });
+            });
+        })?;
         Ok(Self { asked })
     }
 
@@ -52,22 +73,22 @@ impl Minter {
     }
 }
 
-fn mint(
-    names: &Receiver<String>,
-    authority: &Authority,
-    maker: &ServerMaker,
-    suffix: &DomainSuffix,
-    tell: impl Fn(Minted),
-) {
-    while let Ok(name) = names.recv() {
-        let config = match authority.issue(&names_for(&name, suffix), Clock.unix_ms()) {
-            Ok(identity) => Some(maker.config(&identity)),
-            Err(error) => {
-                tracing::debug!(%error, "no certificate for a name that a peer asked for");
-                None
-            }
-        };
-        tell(Minted { name, config });
+/// Issues what is asked for until nobody can ask any more.
+fn run(names: &Receiver<String>, renewal: Renewal, mut issue: impl FnMut(String)) {
+    let mut due_ms = Some(renewal.due_ms);
+    loop {
+        // The wall clock decides, by which certificates expire; it may jump, so it is looked at now and then.
+        let now_ms = Clock.unix_ms();
+        if due_ms.is_some_and(|due_ms| due_ms <= now_ms) {
+            due_ms = if (renewal.renew)() { None } else { Some(now_ms + RETRY_MS) };
+        }
+        let left_ms = due_ms.map_or(LOOK_MS, |due_ms| (due_ms - now_ms).clamp(1, LOOK_MS));
+        let wait = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+        match names.recv_timeout(wait) {
+            Ok(name) => issue(name),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
     }
 }
 
@@ -90,6 +111,10 @@ fn zone_of(name: &str, suffix: &DomainSuffix) -> Option<String> {
 }
 
 const ASKED_MAX: usize = 64;
+/// Milliseconds between two looks at the wall clock: an hour.
+const LOOK_MS: i64 = 3_600_000;
+/// Milliseconds from a renewal that failed to the next try.
+const RETRY_MS: i64 = 60_000;
 
 #[cfg(test)]
 mod tests {

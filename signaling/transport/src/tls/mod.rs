@@ -16,7 +16,7 @@ mod server;
 pub use api_names::ApiNames;
 pub use authority::{Authority, AuthorityError, CertifiedName, LEAF_DAYS};
 pub use client::ClientTls;
-pub use control::{HttpsSettings, TlsControl, TlsError, TlsParts, certified_addresses};
+pub use control::{HttpsSettings, TlsControl, TlsError, TlsNews, TlsParts, certified_addresses};
 pub use fault::TlsFault;
 pub use hello::server_name;
 pub use identity::{Identity, IdentityError};

@@ -152,6 +152,7 @@ mod tests {
     use super::super::authority::{Authority, CertifiedName};
     use super::super::maker::ServerMaker;
     use super::*;
+    use crate::tls::minter::Renewal;
 
     struct World {
         tls: ServerTls,
@@ -168,10 +169,14 @@ mod tests {
         let (sender, results) = std::sync::mpsc::channel();
         let tell = move |minted| sender.send(minted).expect("the test listens");
         let suffix = DomainSuffix::new("sidetone.test");
-        let minter =
-            Minter::start(authority, maker.clone(), suffix.clone(), tell).expect("a thread");
+        let minter = Minter::start(authority, maker.clone(), suffix.clone(), never(), tell)
+            .expect("a thread");
         let tls = ServerTls::new(maker.config(&identity), Some((suffix, minter)));
         World { tls, results, _folder: folder }
+    }
+
+    fn never() -> Renewal {
+        Renewal { due_ms: i64::MAX, renew: Box::new(|| true) }
     }
 
     fn at(seconds: u64) -> Instant {
