@@ -367,6 +367,45 @@ pub const REST_ANSWER_SMALL_BYTES: usize = 32 * 1024;
 /// Failed logins a minute of one source and user. Past it: 429 for a minute.
 pub const REST_FAILURES_A_MINUTE_MAX: u32 = 10;
 
+/// Head of a message between the gateway and a worker of functions, bytes. Past it: the worker is replaced.
+pub const FUNCTION_HEAD_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// What a function is sent: body and headers of the request, bytes. Past it: 413.
+pub const FUNCTION_REQUEST_BYTES_MAX: usize = 1024 * 1024;
+/// What a function answers, bytes. Past it: 500.
+pub const FUNCTION_ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Time of an invocation, milliseconds. Past it: 504.
+pub const FUNCTION_WALL_MS: u64 = 10_000;
+/// Processor time of an invocation, milliseconds. Past it: 500.
+pub const FUNCTION_CPU_MS: u64 = 1_000;
+/// Heap of one context, bytes. Past it: the allocation fails in the function.
+pub const FUNCTION_HEAP_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Invocations of an account that run at once. Past it: they wait for a place.
+pub const FUNCTIONS_RUNNING_ACCOUNT_MAX: usize = 30;
+/// Invocations that wait for a place or run, of all accounts. Past it: 429.
+pub const FUNCTIONS_WAITING_MAX: usize = 1_000;
+/// Requests to the outside of one invocation. Past it: the request fails in the function.
+pub const FUNCTION_FETCHES_MAX: u32 = 50;
+/// What a function reads of one answer from the outside, bytes. Past it: the request fails in the function.
+pub const FUNCTION_FETCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// A printed line, bytes. Past it: cut.
+pub const FUNCTION_LOG_LINE_BYTES_MAX: usize = 4 * 1024;
+/// Lines that one invocation prints. Past it: left out, and the last line says so.
+pub const FUNCTION_LOG_LINES_MAX: u32 = 500;
+/// Lines of a service that are kept for the API. Past it: the oldest go.
+pub const FUNCTION_LOGS_KEPT_MAX: usize = 5_000;
+/// Header fields of an answer of a function. Past it: 500 and 82008.
+pub const FUNCTION_HEADERS_MAX: usize = 75;
+/// One header field of such an answer, bytes. Past it: 500 and 82008.
+pub const FUNCTION_HEADER_BYTES_MAX: usize = 4 * 1024;
+/// Worker processes at once. Past it: the one that has been idle longest ends.
+pub const FUNCTION_WORKERS_MAX: usize = 16;
+/// Services of an account. Past it: 400.
+pub const FUNCTION_SERVICES_ACCOUNT_MAX: usize = 50;
+/// Environments, functions, assets, versions, builds or variables of a service, each. Past it: 400.
+pub const FUNCTION_RESOURCES_SERVICE_MAX: usize = 1_000;
+/// An uploaded function or asset, bytes, with the form around it. Past it: 413.
+pub const FUNCTION_UPLOAD_BYTES_MAX: usize = 26 * 1024 * 1024;
+
 /// Sub-accounts of an account. Past it: 21480.
 pub const SUB_ACCOUNTS_MAX: usize = 1_000;
 /// API keys of an account.

@@ -55,7 +55,7 @@ const OUTSIDERS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tokio",
-        &["gateway", "audio", "webhook", "speech", "storage", "http-server", "hosted"],
+        &["gateway", "audio", "webhook", "speech", "storage", "http-server", "hosted", "functions"],
         "no async runtime below the shells",
     ),
     (

@@ -30,3 +30,5 @@ mod paths;
 mod programs;
 #[cfg(test)]
 mod tree;
+#[cfg(test)]
+mod vendor;

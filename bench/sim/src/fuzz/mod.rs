@@ -11,6 +11,7 @@ pub mod digest_header;
 pub mod domain_host;
 pub mod dtmf_relay_body;
 pub mod form_body;
+pub mod function_answers;
 pub mod gateway_datagrams;
 pub mod media_packets;
 pub mod multipart;
@@ -58,6 +59,7 @@ pub const TARGETS: &[Target] = &[
     target("domain_host", domain_host::check, domain_host::WORDS),
     target("dtmf_relay_body", dtmf_relay_body::check, dtmf_relay_body::WORDS),
     target("form_body", form_body::check, form_body::WORDS),
+    target("function_answers", function_answers::check, function_answers::WORDS),
     slow("gateway_datagrams", gateway_datagrams::check, sip_message::WORDS),
     target("media_packets", media_packets::check, rtp::WORDS),
     target("multipart", multipart::check, multipart::WORDS),

@@ -1,0 +1,143 @@
+//! Builds: sets of versions, and whether the packages that they need are here.
+//!
+//! A build takes no time: nothing is compiled, and no registry is asked, because a gateway has to work without the
+//! Internet. What it needs is the embedded library with the packages below it; another package is a failure that names
+//! it (82003).
+
+use serde_json::json;
+
+use super::{Answered, Refused, Request, created, has_room, no_content, ok, one};
+use crate::catalogue::new_sid;
+use crate::service::{Build, Dependency, Service};
+
+/// Packages that functions have without a deployment: the official library, what it depends on, and the platform's
+/// own, of which functions use the types only.
+const PRESENT: &[&str] = &[
+    "twilio",
+    "axios",
+    "dayjs",
+    "https-proxy-agent",
+    "jsonwebtoken",
+    "qs",
+    "xmlbuilder",
+    "form-data",
+    "semver",
+    "ms",
+    "@twilio/runtime-handler",
+    "@twilio-labs/serverless-runtime-types",
+    "@twilio-labs/runtime-helpers-types",
+    // Built-in modules that projects list, as npm has packages of their names.
+    "util",
+    "fs",
+    "path",
+    "crypto",
+    "buffer",
+    "events",
+    "url",
+    "querystring",
+    "stream",
+];
+/// The runtimes that tools name. All of them are this one.
+const RUNTIMES: &[&str] =
+    &["node8", "node10", "node12", "node14", "node16", "node18", "node20", "node22", "node24"];
+const RUNTIME: &str = "node22";
+
+pub(super) fn route(it: &Request<'_>, service: &Service, path: &[&str], method: &str) -> Answered {
+    let folder = format!("/Services/{}/Builds", service.sid);
+    match (path, method) {
+        ([], "GET") => {
+            let rows = service.builds.iter().rev().map(|one| it.show_build(service, one));
+            Ok(it.page(&folder, "builds", rows.collect()))
+        }
+        ([], "POST") => create(it, service),
+        ([sid], "GET") => {
+            Ok(ok(it.show_build(service, one(&service.builds, sid, |one| &one.sid)?)))
+        }
+        ([sid], "DELETE") => {
+            let build = one(&service.builds, sid, |one| &one.sid)?;
+            if service.environments.iter().any(|one| one.build.as_ref() == Some(&build.sid)) {
+                return Err(Refused::invalid("The build is deployed"));
+            }
+            it.change(service, |service| {
+                service.builds.retain(|one| one.sid != build.sid);
+                Ok(())
+            })?;
+            Ok(no_content())
+        }
+        ([sid, "Status"], "GET") => {
+            let build = one(&service.builds, sid, |one| &one.sid)?;
+            Ok(ok(json!({
+                "sid": build.sid, "account_sid": service.account, "service_sid": service.sid,
+                "status": build.status, "url": format!("{}{folder}/{sid}/Status", it.base),
+            })))
+        }
+        _ => Err(Refused::not_found()),
+    }
+}
+
+fn create(it: &Request<'_>, service: &Service) -> Answered {
+    let mut versions = it.form.all("FunctionVersions");
+    versions.extend(it.form.all("AssetVersions"));
+    for sid in &versions {
+        one(&service.versions, sid, |one| &one.sid)?;
+    }
+    let runtime = it.form.get("Runtime").unwrap_or(RUNTIME);
+    if !RUNTIMES.contains(&runtime) {
+        return Err(Refused::new(400, 82_007, format!("There is no runtime {runtime}")));
+    }
+    let dependencies = dependencies(it.form.get("Dependencies").unwrap_or_default())?;
+    let missing: Vec<_> = dependencies
+        .iter()
+        .map(|one| one.name.as_str())
+        .filter(|name| !PRESENT.contains(name))
+        .collect();
+    let reason = match missing.is_empty() {
+        true => String::new(),
+        false => format!("82003: these packages are not here: {}", missing.join(", ")),
+    };
+    if !reason.is_empty() {
+        tracing::warn!(service = service.sid, reason, "a build of functions failed");
+    }
+    let build = Build {
+        sid: new_sid("ZB"),
+        status: if reason.is_empty() { "completed" } else { "failed" }.to_owned(),
+        reason,
+        versions,
+        dependencies,
+        runtime: runtime.to_owned(),
+        created_ms: it.now_ms,
+    };
+    let (after, ()) = it.change(service, |service| {
+        has_room(service.builds.len(), "builds")?;
+        service.builds.push(build.clone());
+        Ok(())
+    })?;
+    Ok(created(it.show_build(&after, &build)))
+}
+
+/// Reads the list of packages. Deploy tools put the JSON between quotes without escaping those inside.
+fn dependencies(text: &str) -> Result<Vec<Dependency>, Refused> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let broken = |_| Refused::invalid("Dependencies is not a list of names and versions");
+    serde_json::from_str(inner).map_err(broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dependencies_are_read_with_and_without_the_tools_quotes() {
+        let plain = r#"[{"name":"twilio","version":"^5.0.0"}]"#;
+        for text in [plain.to_owned(), format!("\"{plain}\"")] {
+            let list = dependencies(&text).expect("a list");
+            assert_eq!((list[0].name.as_str(), list[0].version.as_str()), ("twilio", "^5.0.0"));
+        }
+        assert!(dependencies("").expect("none").is_empty());
+        assert!(dependencies("\"nonsense\"").is_err());
+    }
+}
