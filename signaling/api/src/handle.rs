@@ -5,7 +5,7 @@
 //! Control and the disk after the second. Between them travels only a value (`Admitted`, `Step`, `Rendering`);
 //! nothing here waits or keeps state but the place that [`Permit`] holds.
 
-use shared::{Code, Now};
+use shared::{AccountSid, Code, Now};
 use store::{Reader, Reply, WriteError};
 
 use crate::auth::{self, Login};
@@ -92,6 +92,26 @@ pub fn admit_operator(
         return Err(frame.error(&auth::unauthorized()));
     }
     guard.enter(login.account.sid).ok_or_else(|| frame.error(&too_many_at_once()))
+}
+
+/// Admits a request that another part than this one answers: credentials of any account, and a place among its
+/// concurrent requests.
+///
+/// Reads one or two rows of the store, so it blocks as long as `reader` does.
+///
+/// # Errors
+/// The answer: to bad credentials, and to a request past the account's limit of concurrent ones.
+pub fn admit_account(
+    request: &Request<'_>,
+    now: Now,
+    reader: &dyn Reader,
+    guard: &Guard,
+) -> Result<(AccountSid, Permit), Response> {
+    let frame = Frame::new(request);
+    let login = auth::login(request, now.mono, reader, guard);
+    let account = login.map_err(|error| frame.error(&error))?.account.sid;
+    let permit = guard.enter(account).ok_or_else(|| frame.error(&too_many_at_once()))?;
+    Ok((account, permit))
 }
 
 /// Answers a read, or returns the write or command to be carried out.

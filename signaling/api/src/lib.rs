@@ -26,7 +26,7 @@ mod tests;
 pub use context::{AudioForm, Step};
 pub use described::openapi_paths;
 pub use guard::{Guard, Permit};
-pub use handle::{Admitted, Handled, admit, admit_operator, handle, render};
+pub use handle::{Admitted, Handled, admit, admit_account, admit_operator, handle, render};
 pub use rendering::Rendering;
 pub use request::{Method, Request};
 pub use response::{Header, Response};

@@ -179,6 +179,8 @@ pub enum Worker {
         /// Folder of the voice files.
         voices: PathBuf,
     },
+    /// The functions of one environment
+    Functions,
 }
 
 /// Arguments of a command that is not built yet. Any are accepted, so that the answer is about the

@@ -42,6 +42,7 @@ pub fn run(cli: Cli) -> ExitCode {
         }
         Some(Command::Ca) => with_settings(&sources, ca),
         Some(Command::Worker { worker: Worker::Speech { voices } }) => speech::worker_main(&voices),
+        Some(Command::Worker { worker: Worker::Functions }) => function_worker::worker_main(),
         Some(Command::Explain(question)) => {
             with_settings(&sources, |settings| crate::explain::run(&question, settings))
         }

@@ -32,6 +32,7 @@ mod read;
 mod rest;
 mod room;
 mod server;
+mod serverless;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -46,4 +47,4 @@ pub use pages::PAGES;
 pub use read::read_whole;
 pub use rest::{ApiAnswer, ApiCall, BoxedReader, OpenReader, READERS_MAX, Rest};
 pub use room::Room;
-pub use state::{Answering, HostedPages, HttpServer, Page, PageKind};
+pub use state::{Answering, HostedPages, HttpServer, Page, PageKind, ServerlessPages};

@@ -33,6 +33,7 @@ use crate::body::{Body, Scheme, WholeRequest, closing, problem, whole_body};
 use crate::connection;
 use crate::read::READ_MAX;
 use crate::server::Entrance;
+use crate::serverless;
 use crate::state::HttpServer;
 
 /// Serves one connection of the proxy listener.
@@ -111,6 +112,11 @@ impl HttpServer {
         let authority = host.and_then(|host| host.parse::<Authority>().ok());
         let host = authority.as_ref().map_or("", Authority::host);
         match api_host::product(host) {
+            Some(product)
+                if serverless::is_host(&product) && serverless::has(request.uri.path()) =>
+            {
+                self.serverless(request).await
+            }
             Some(product) if serves(&product, request.uri.path()) => {
                 self.rest.answer(request).await
             }

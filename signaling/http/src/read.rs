@@ -6,11 +6,10 @@ use std::time::Duration;
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use shared::limits::{
-    REST_BODY_BYTES_MAX, REST_HEADERS_BYTES_MAX, REST_READ_MS, REST_URL_BYTES_MAX,
-};
+use shared::limits::{REST_HEADERS_BYTES_MAX, REST_READ_MS, REST_URL_BYTES_MAX};
 
 use crate::body::{Body, Scheme, WholeRequest, closing, problem};
+use crate::serverless;
 
 /// Reasons a request is refused before the API, with their status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +24,8 @@ pub(crate) enum Refused {
     Slow,
     /// 400: the body is incomplete.
     Broken,
+    /// 503: too many uploads at once.
+    Uploads,
     /// 400: no valid Host header, or two (RFC 9112 §3.2). Absolute URLs in answers begin with it.
     Host,
 }
@@ -67,11 +68,13 @@ pub(crate) async fn whole(
     // axios asks a proxy for `https://…` without a tunnel; what it then reads must lead back the same way.
     let is_https = head.uri.scheme() == Some(&http::uri::Scheme::HTTPS);
     let scheme = if is_https { Scheme::Https } else { scheme };
+    let (bytes_max, _upload) = serverless::body_bound(&head.method, &head.uri, &head.headers)
+        .map_err(|()| Refused::Uploads)?;
     let announced = hyper::body::Body::size_hint(&body).lower();
-    if announced > REST_BODY_BYTES_MAX as u64 {
+    if announced > bytes_max as u64 {
         return Err(Refused::Body);
     }
-    let limited = Limited::new(body, REST_BODY_BYTES_MAX).collect();
+    let limited = Limited::new(body, bytes_max).collect();
     let body = match tokio::time::timeout(READ_MAX, limited).await {
         Err(_) => return Err(Refused::Slow),
         Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(Refused::Body),
@@ -97,6 +100,7 @@ impl Refused {
             Self::Body => "body",
             Self::Slow => "slow",
             Self::Broken => "broken",
+            Self::Uploads => "uploads",
             Self::Host => "host",
         }
     }
@@ -108,11 +112,16 @@ impl Refused {
             Self::Headers => {
                 (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are longer than 16 KiB.")
             }
-            Self::Body => (StatusCode::PAYLOAD_TOO_LARGE, "The body is longer than 64 KiB."),
+            Self::Body => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "The body is too long: 64 KiB, an upload 26 MiB.")
+            }
             Self::Slow => {
                 (StatusCode::REQUEST_TIMEOUT, "The request took longer than 10 s to arrive.")
             }
             Self::Broken => (StatusCode::BAD_REQUEST, "The body broke off."),
+            Self::Uploads => {
+                (StatusCode::SERVICE_UNAVAILABLE, "Too many uploads at once; send it again later.")
+            }
             Self::Host => (StatusCode::BAD_REQUEST, "The request must name one host."),
         };
         closing(problem(status, sentence), true)

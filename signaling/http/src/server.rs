@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::body::{Body, Scheme, WholeRequest, closing};
 use crate::connection;
 use crate::read;
+use crate::serverless;
 use crate::state::HttpServer;
 
 /// What is known of all requests of a connection.
@@ -91,6 +92,9 @@ impl HttpServer {
     async fn route(&self, request: WholeRequest) -> Response<Body> {
         if let Some(answering) = (self.hosted)(&request) {
             return answering.await;
+        }
+        if serverless::has(request.uri.path()) {
+            return self.serverless(request).await;
         }
         match self.page(&request) {
             Some(page) => self.show(page, request).await,

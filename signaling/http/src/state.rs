@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use http::Response;
+use shared::AccountSid;
 use shell::Text;
 
 use crate::addresses::AddressList;
@@ -34,6 +35,8 @@ pub struct HttpServer {
     pub pages: &'static [Page],
     /// Hosted call control. Asked before the pages, because its hosts have paths of their own.
     pub hosted: HostedPages,
+    /// The serverless API. Asked for paths below [`crate::serverless::PATH`], with good credentials.
+    pub serverless: ServerlessPages,
     /// The places of event streams.
     pub event_streams: EventStreams,
     /// Adds the counters of other threads to /metrics.
@@ -54,6 +57,8 @@ pub type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
 /// Answers the requests for hosted call control; `None`: the request is for another page.
 pub type HostedPages = Box<dyn Fn(&WholeRequest) -> Option<Answering> + Send + Sync>;
+/// Answers requests of the serverless API, whose account is known.
+pub type ServerlessPages = Box<dyn Fn(AccountSid, WholeRequest) -> Answering + Send + Sync>;
 
 /// How a page is answered.
 #[derive(Clone, Copy, Debug)]

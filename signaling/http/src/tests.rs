@@ -65,6 +65,7 @@ fn start_as(listening: Listening) -> World {
         room: Room::default(),
         pages: TEST_PAGES,
         hosted: Box::new(|_| None),
+        serverless: Box::new(|_, _| Box::pin(async { problem(StatusCode::NOT_FOUND, "none") })),
         event_streams: EventStreams::default(),
         more_metrics: Box::new(|text| text.sample("more", &[], 1)),
     });

@@ -48,6 +48,9 @@ pub enum ServeError {
     /// The folder of recordings cannot be written to.
     #[error("recordings cannot be kept in {1}: {0}. Check the folder's permissions.")]
     Recorder(std::io::Error, PathBuf),
+    /// The folder of functions cannot be read.
+    #[error("functions cannot be kept in {1}: {0}. Check the folder's permissions.")]
+    Functions(std::io::Error, PathBuf),
     /// The bucket of recordings cannot be used.
     #[error(transparent)]
     Bucket(#[from] storage::BucketError),

@@ -2,30 +2,49 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
+use functions::Functions;
 use hosted::{Handlers, Kind, RouteSettings, Twimlets};
+use http_server::Rest;
 use hyper::body::Bytes;
 use shared::config::{Config, PublicAddress};
 use speech::prompts::music;
 use webhook::WebhookClient;
 
 use super::addresses::Addresses;
+use super::error::ServeError;
+use super::functions::{OfCalls, start_functions};
+use crate::data_dir::DataDir;
+
+/// Hosted call control that runs.
+pub(super) struct Hosting {
+    pub handlers: Arc<Handlers>,
+    pub functions: Functions,
+    /// The REST API for functions, set when it is there.
+    pub rest: Arc<OnceLock<Rest>>,
+}
 
 /// Registers the handlers with the client, before the first call.
 pub(super) fn start_hosted(
     config: &Config,
+    data: &DataDir,
     webhooks: &WebhookClient,
     addresses: &Addresses,
-) -> Arc<Handlers> {
+) -> Result<Hosting, ServeError> {
     let machine = ::io::machine_addresses().unwrap_or_default();
     let listeners = addresses.http.iter().chain(&addresses.https);
     let own = own_hosts(config, listeners.copied(), &machine);
-    let handlers = Handlers::new(RouteSettings::new(config, own))
-        .with(Kind::Twimlet, Twimlets::new(|| MUSIC.clone()));
+    let routes = RouteSettings::new(config, own);
+    let rest = Arc::new(OnceLock::new());
+    let base = routes.functions_base.clone();
+    let functions = start_functions(data, base, webhooks, Arc::clone(&rest))?;
+    let handlers = Handlers::new(routes)
+        .with(Kind::Twimlet, Twimlets::new(|| MUSIC.clone()))
+        .with(Kind::Function, OfCalls(functions.clone()));
     let handlers = Arc::new(handlers);
     webhooks.host(Arc::clone(&handlers) as Arc<_>);
-    handlers
+    Ok(Hosting { handlers, functions, rest })
 }
 
 /// The hosts and ports by which URLs name our HTTP listeners. Other names for them, which only a name server knows,

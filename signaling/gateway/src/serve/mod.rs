@@ -11,6 +11,7 @@
 mod addresses;
 mod edges;
 mod error;
+mod functions;
 mod gateway;
 mod hosted;
 mod listeners;

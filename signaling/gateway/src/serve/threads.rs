@@ -16,7 +16,6 @@ use ::io::kernel::InterfaceMeters;
 use audio::AudioIntake;
 use control::{Control, ControlSettings};
 use database::Database;
-use hosted::Handlers;
 use http_server::{AddressList, ApiCall, HttpServer, Https, Listening, OpenReader, Rest, Scheme};
 use recognition::{Recognition, RecognitionMeters, RecognitionParts};
 use recorder::{Library, Recorder, RecorderEvent, RecorderSettings, RecordingOutcome, SealingKey};
@@ -38,8 +37,9 @@ use webhook::{WebhookClient, WebhookSettings};
 use super::addresses::Addresses;
 use super::edges::{as_bound, public_address, webhook_sources};
 use super::error::{ServeError, database_error, system};
+use super::functions::serverless;
 use super::gateway::Gateway;
-use super::hosted::start_hosted;
+use super::hosted::{Hosting, start_hosted};
 use super::listeners::Listeners;
 use crate::account::MainAccount;
 use crate::data_dir::DataDir;
@@ -73,7 +73,7 @@ pub(super) struct Threads {
     ready: Arc<AtomicBool>,
     counters: Counters,
     runtime: Runtime,
-    hosted: Arc<Handlers>,
+    hosted: Hosting,
     transport: TransportHandle,
     signaling: JoinHandle<std::io::Result<()>>,
 }
@@ -129,7 +129,7 @@ impl Listeners<'_> {
             messages.clone(),
         )?;
         let (webhooks, resolver) = start_webhooks(config, &runtime, &addresses)?;
-        let hosted = start_hosted(config, &webhooks, &addresses);
+        let hosted = start_hosted(config, &data, &webhooks, &addresses)?;
         start_streams(&mut streams, &mut media, &webhooks, messages.clone())?;
         start_recognition(&mut recognition, &mut media, messages.clone())?;
         let stream_meters = streams.meters();
@@ -244,22 +244,28 @@ impl Threads {
         let Self { data, counters, runtime, ready, tls, .. } = self;
         let open_reader = open_reader(self.database, self.history);
         let reader = open_reader().map_err(|error| database_error(error, &data))?;
-        let (hosted, client) = (self.hosted, counters.webhooks.clone());
+        let client = counters.webhooks.clone();
+        let Hosting { handlers, functions, rest: for_functions } = self.hosted;
+        let function_meters = functions.meters();
+        let recordings = Library::new(data.recordings_path(), counters.bucket.elsewhere());
+        let rest = Rest::new(open_reader, recordings, self.api.clone());
+        // Once: a gateway opens once.
+        let _ = for_functions.set(rest.clone());
         let server = Arc::new(HttpServer {
             room: http_server::Room::default(),
             pages: http_server::PAGES,
-            hosted: Box::new(move |request| hosted.page(request, &client)),
+            hosted: Box::new(move |request| handlers.page(request, &client)),
+            serverless: serverless(functions),
             event_streams: http_server::EventStreams::default(),
             metrics: Arc::default(),
             ready: Arc::clone(&ready),
-            rest: Rest::new(
-                open_reader,
-                Library::new(data.recordings_path(), counters.bucket.elsewhere()),
-                self.api.clone(),
-            ),
+            rest,
             authorities: tls.bundle(),
             addresses: AddressList::new(&self.bound),
-            more_metrics: Box::new(move |text| counters.write(text)),
+            more_metrics: Box::new(move |text| {
+                counters.write(text);
+                function_meters.write(text);
+            }),
         });
         let settings = tls.https();
         let https: Https = Arc::new(move || settings.read().clone());

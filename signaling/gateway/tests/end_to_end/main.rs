@@ -53,6 +53,7 @@ mod extensions;
 mod fast_path;
 mod floods;
 mod full_disk;
+mod functions;
 mod glare;
 mod hosted;
 mod impairment;

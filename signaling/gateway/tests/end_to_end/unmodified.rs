@@ -11,14 +11,14 @@ use crate::sdk::{clients, run};
 use crate::wait;
 
 /// A gateway with a proxy listener, and the authority that its clients trust.
-struct Proxied {
-    gateway: Gateway,
+pub struct Proxied {
+    pub gateway: Gateway,
     proxy: SocketAddr,
     roots: PathBuf,
 }
 
 impl Proxied {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let gateway = Gateway::start_with_proxy();
         let proxy = gateway.listener("proxy");
         let data = gateway.folder.path().join("data");
@@ -29,7 +29,7 @@ impl Proxied {
     }
 
     /// A client whose environment says where the API is, who asks and whom to trust.
-    fn client(&self, program: impl Into<PathBuf>) -> Command {
+    pub fn client(&self, program: impl Into<PathBuf>) -> Command {
         let mut command = Command::new(program.into());
         let proxy = format!("http://{}", self.proxy);
         for variable in ["HTTP_PROXY", "HTTPS_PROXY", "https_proxy"] {

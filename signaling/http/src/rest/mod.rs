@@ -1,5 +1,6 @@
 //! The REST API behind the HTTP server: reads on threads that may block, writes through Control. Shell.
 
+mod account;
 mod legs;
 mod media;
 mod mp3;
