@@ -11,7 +11,8 @@ use crate::machine::Machine;
 use crate::media::Site;
 use crate::report::Section;
 use crate::{
-    BenchArguments, Part, calls, dsp, media, messages, registrar, rooms, streams, transactions,
+    BenchArguments, Part, calls, dsp, functions, media, messages, registrar, rooms, streams,
+    transactions,
 };
 
 /// Runs the bench. Fails only where a promise is broken (a byte changed, packets unaccounted for, a
@@ -19,7 +20,8 @@ use crate::{
 pub(crate) fn run(arguments: &BenchArguments) -> ExitCode {
     let machine = Machine::read();
     // Before the clock starts: how long a build takes says nothing about the gateway.
-    let parts = [Part::Calls, Part::Media, Part::Veth, Part::Memory, Part::Registrar];
+    let parts =
+        [Part::Calls, Part::Functions, Part::Media, Part::Veth, Part::Memory, Part::Registrar];
     let needs_gateway = parts.iter().any(|part| wants(arguments, *part));
     let gateway: Result<PathBuf, Trouble> = match &arguments.gateway {
         _ if !needs_gateway => Err("not asked for".into()),
@@ -115,6 +117,16 @@ fn measure(
         let effort = registrar::returning::Effort { phones, is_full: !quick };
         eprintln!("load: {phones} TLS phones come back after a restart");
         let (section, is_broken) = registrar::returning::measure(binary, effort);
+        results.sections.push(section);
+        results.is_broken |= is_broken;
+    }
+    if wants(arguments, Part::Functions)
+        && let Ok(binary) = &gateway
+    {
+        eprintln!("load: hosted functions");
+        let (services, requests) = if quick { (5, 500) } else { (12, 5_000) };
+        let (section, is_broken) =
+            functions::measure(binary, functions::Effort { services, requests });
         results.sections.push(section);
         results.is_broken |= is_broken;
     }

@@ -6,6 +6,7 @@ mod calls;
 mod chart;
 mod dsp;
 mod endpoint;
+mod functions;
 mod leg;
 mod machine;
 mod machine_time;
@@ -87,6 +88,8 @@ pub(crate) enum Part {
     Calls,
     /// Memory a call.
     Memory,
+    /// Hosted functions: time of a cold and of a warm one.
+    Functions,
     /// Registrations: time to answer and memory.
     Registrar,
 }

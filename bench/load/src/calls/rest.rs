@@ -109,10 +109,23 @@ pub(crate) fn create(
     form: &[(&str, &str)],
 ) -> Result<String, Trouble> {
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    let login = STANDARD.encode(format!("{ACCOUNT}:{TOKEN}"));
+    let path = format!("/2010-04-01/Accounts/{ACCOUNT}/{resource}");
+    post(gateway, &path, "application/x-www-form-urlencoded", &body)
+}
+
+/// Posts a body and returns the SID in the answer.
+///
+/// # Errors
+/// The API refuses; says what.
+pub(crate) fn post(
+    gateway: &Gateway,
+    path: &str,
+    kind: &str,
+    body: &str,
+) -> Result<String, Trouble> {
+    let login = login();
     let request = format!(
-        "POST /2010-04-01/Accounts/{ACCOUNT}/{resource} HTTP/1.1\r\nHost: {}\r\n\
-         Authorization: Basic {login}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+        "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {login}\r\nContent-Type: {kind}\r\n\
          Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
         gateway.http,
         body.len()
@@ -122,7 +135,12 @@ pub(crate) fn create(
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    sid(&answer).ok_or_else(|| format!("{resource}: {answer}").into())
+    sid(&answer).ok_or_else(|| format!("{path}: {answer}").into())
+}
+
+/// The credentials of the account, for Basic authentication.
+pub(crate) fn login() -> String {
+    STANDARD.encode(format!("{ACCOUNT}:{TOKEN}"))
 }
 
 const ANSWER_MAX: Duration = Duration::from_secs(10);
