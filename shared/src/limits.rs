@@ -399,6 +399,8 @@ pub const FUNCTION_HEADERS_MAX: usize = 75;
 pub const FUNCTION_HEADER_BYTES_MAX: usize = 4 * 1024;
 /// Worker processes at once. Past it: the one that has been idle longest ends.
 pub const FUNCTION_WORKERS_MAX: usize = 16;
+/// Scripts of the operator's packages that functions may load. Past it: no worker starts, 500.
+pub const FUNCTION_PACKAGE_FILES_MAX: usize = 20_000;
 /// Services of an account. Past it: 400.
 pub const FUNCTION_SERVICES_ACCOUNT_MAX: usize = 50;
 /// Environments, functions, assets, versions, builds or variables of a service, each. Past it: 400.

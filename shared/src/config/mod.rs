@@ -10,6 +10,7 @@ mod checks;
 mod cidr;
 mod domain;
 mod edge;
+mod functions;
 mod hosted;
 mod http;
 pub mod layers;
@@ -36,6 +37,7 @@ use std::collections::BTreeMap;
 pub use cidr::Cidr;
 pub use domain::Domain;
 pub use edge::{Edge, EdgeTls};
+pub use functions::Functions;
 pub use hosted::Hosted;
 pub use http::Http;
 pub use layers::{Layers, Origin, Problem};
@@ -119,6 +121,7 @@ config! {
     media: Media,
     http: Http,
     webhook: Webhook,
+    functions: Functions,
     hosted: Hosted,
     speech: Speech,
     recordings: Recordings,

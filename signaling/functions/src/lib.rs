@@ -22,6 +22,7 @@ pub mod message;
 mod meters;
 mod multipart;
 mod outside;
+mod packages;
 mod process;
 mod serverless;
 mod service;

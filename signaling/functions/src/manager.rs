@@ -25,6 +25,7 @@ use crate::logs::{Line, Logs};
 use crate::message::{Deployed, Invoke, Level};
 use crate::meters::FunctionMeters;
 use crate::outside::Outside;
+use crate::packages::Packages;
 use crate::process::{Answered, Process, Program, Serving};
 use crate::service::{Environment, Kind, Service, Version, Visibility};
 
@@ -35,6 +36,8 @@ pub struct FunctionsSettings {
     pub folder: PathBuf,
     /// The command line of a worker.
     pub program: Program,
+    /// `functions.packages`: a folder of npm packages; empty: none.
+    pub packages: PathBuf,
     /// The domain below which environments are.
     pub base: String,
     /// Whether a signature is that of a request, by this auth token (webhooks.md 5).
@@ -274,7 +277,10 @@ impl Functions {
         }
         make_room(&mut workers, &found.environment.sid);
         let running = Arc::default();
-        let serving = self.serving(found, Arc::clone(&running));
+        let folder = self.inner.settings.packages.clone();
+        let packages = tokio::task::spawn_blocking(move || Packages::of(&folder)).await;
+        let packages = packages.map_err(io::Error::other)??;
+        let serving = self.serving(found, Arc::clone(&running), packages);
         let process = Process::start(&self.inner.settings.program, serving).await?;
         self.inner.meters.functions_workers_started_total.count();
         let worker = Worker {
@@ -290,6 +296,7 @@ impl Functions {
         &self,
         found: &Found,
         running: Arc<Mutex<BTreeMap<u64, (String, String)>>>,
+        packages: Packages,
     ) -> Serving {
         let Found { service, environment, owner, .. } = found;
         let mut contents = BTreeMap::new();
@@ -309,6 +316,7 @@ impl Functions {
                 Kind::Asset => {}
             }
         }
+        deployed.modules = packages.names();
         deployed.variables =
             environment.variables.iter().map(|one| (one.key.clone(), one.value.clone())).collect();
         let (inner, line) = (Arc::clone(&self.inner), self.line_of(found));
@@ -329,7 +337,10 @@ impl Functions {
         Serving {
             account: *owner,
             deployed,
-            read: Box::new(move |path| inner.catalogue.content(contents.get(path)?).ok()),
+            read: Box::new(move |path| match path.strip_prefix("modules/") {
+                Some(name) => packages.read(name),
+                None => inner.catalogue.content(contents.get(path)?).ok(),
+            }),
             on_line: Box::new(on_line),
             outside: Arc::clone(&self.inner.outside),
             meters: Arc::clone(&self.inner.meters),

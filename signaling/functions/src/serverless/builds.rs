@@ -1,13 +1,14 @@
 //! Builds: sets of versions, and whether the packages that they need are here.
 //!
 //! A build takes no time: nothing is compiled, and no registry is asked, because a gateway has to work without the
-//! Internet. What it needs is the embedded library with the packages below it; another package is a failure that names
-//! it (82003).
+//! Internet. What it needs is the embedded library with the packages below it, or a package of the operator
+//! (`functions.packages`); another one is a failure that names it (82003).
 
 use serde_json::json;
 
 use super::{Answered, Refused, Request, created, has_room, no_content, ok, one};
 use crate::catalogue::new_sid;
+use crate::packages;
 use crate::service::{Build, Dependency, Service};
 
 /// Packages that functions have without a deployment: the official library, what it depends on, and the platform's
@@ -89,7 +90,9 @@ fn create(it: &Request<'_>, service: &Service) -> Answered {
     let missing: Vec<_> = dependencies
         .iter()
         .map(|one| one.name.as_str())
-        .filter(|name| !PRESENT.contains(name))
+        .filter(|name| {
+            !PRESENT.contains(name) && !packages::has(&it.functions.inner.settings.packages, name)
+        })
         .collect();
     let reason = match missing.is_empty() {
         true => String::new(),

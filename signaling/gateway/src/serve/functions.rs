@@ -6,6 +6,7 @@
 //! guard checks the address.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ use crate::data_dir::DataDir;
 /// Starts the functions. `rest` gets the REST API when it is there, before the first call.
 pub(super) fn start_functions(
     data: &DataDir,
+    packages: PathBuf,
     base: String,
     client: &WebhookClient,
     rest: Arc<OnceLock<Rest>>,
@@ -37,7 +39,7 @@ pub(super) fn start_functions(
     let folder = data.path().join("functions");
     let program =
         Program::this_binary().map_err(|error| ServeError::Functions(error, folder.clone()))?;
-    let settings = FunctionsSettings { folder: folder.clone(), program, base, is_signed };
+    let settings = FunctionsSettings { folder: folder.clone(), program, packages, base, is_signed };
     let outside = Arc::new(Gateway { client: client.clone(), rest });
     Functions::start(settings, outside).map_err(|error| ServeError::Functions(error, folder))
 }

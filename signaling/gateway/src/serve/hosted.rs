@@ -38,7 +38,13 @@ pub(super) fn start_hosted(
     let routes = RouteSettings::new(config, own);
     let rest = Arc::new(OnceLock::new());
     let base = routes.functions_base.clone();
-    let functions = start_functions(data, base, webhooks, Arc::clone(&rest))?;
+    let functions = start_functions(
+        data,
+        config.functions.packages.clone(),
+        base,
+        webhooks,
+        Arc::clone(&rest),
+    )?;
     let handlers = Handlers::new(routes)
         .with(Kind::Twimlet, Twimlets::new(|| MUSIC.clone()))
         .with(Kind::Function, OfCalls(functions.clone()));

@@ -165,6 +165,31 @@ fn label(url: &str) -> &str {
 }
 
 #[test]
+fn packages_of_the_operator_are_there_and_others_fail_the_build() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let package = folder.path().join("left-pad");
+    std::fs::create_dir(&package).expect("made");
+    std::fs::write(package.join("package.json"), "{\"main\":\"./pad.js\"}").expect("writable");
+    std::fs::write(package.join("pad.js"), "module.exports = (t) => `  ${t}`;").expect("writable");
+    let gateway =
+        Gateway::start(&format!("[functions]\npackages = \"{}\"\n", folder.path().display()));
+    let script = "exports.handler = (c, e, done) => done(null, require('left-pad')('x'));";
+    let url = deploy(&gateway, "packages", &[("/it", "public", script)]);
+    let answer = run(Command::new("curl").arg("-sS").arg(format!(
+        "http://{}/functions/{}/it",
+        gateway.http,
+        label(&url)
+    )));
+    assert_eq!(answer, "  x");
+    for (name, status) in [("left-pad", "completed"), ("right-pad", "failed")] {
+        let list = format!("\"[{{\"name\":\"{name}\",\"version\":\"1.0.0\"}}]\"");
+        let form = [("Dependencies", list.as_str())];
+        let build = crate::rest::request(&gateway, "POST", "/v1/Services/packages/Builds", &form);
+        assert_eq!(build.text("status"), status, "{name}");
+    }
+}
+
+#[test]
 fn visibility_decides_who_reaches_a_function() {
     let gateway = Gateway::start("");
     let hello = "exports.handler = (c, event, callback) => callback(null, `hello ${event.name}`);";
