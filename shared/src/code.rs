@@ -293,6 +293,11 @@ codes! {
     STUDIO_WIDGETS = 81025, "Studio: the flow has more widgets than one may have.";
     STUDIO_WIDGETS_RUN = 81026, "Studio: the flow and its subflow have more widgets than they may have.";
     STUDIO_TYPE = 81027, "Studio: a value has the wrong type.";
+    FUNCTION_CLIENT_ERROR = 82001, "A Function answered with a 4xx status.";
+    FUNCTION_SERVER_ERROR = 82002, "A Function failed, or did not answer in time.";
+    FUNCTION_BUILD_FAILED = 82003, "A build of Functions failed.";
+    FUNCTION_PRINTED_WARNING = 82004, "A Function printed a warning.";
+    FUNCTION_PRINTED_ERROR = 82005, "A Function printed an error.";
 }
 
 impl Code {

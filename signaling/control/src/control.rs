@@ -178,6 +178,7 @@ impl Control {
             }
             Input::RecordingDone { tap, result } => self.on_recording_done(now, tap, result),
             Input::RecordingUploaded(upload) => self.on_recording_uploaded(now, upload),
+            Input::HostedAlert(alert) => self.alert_in_words(now, alert),
             Input::CoreRestarted { core, sentence } => {
                 self.on_core_restarted(now, core, &sentence);
             }

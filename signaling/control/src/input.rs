@@ -14,7 +14,7 @@ use shared::{
     RecordingSid, StreamSid, TlsFailure,
 };
 use sip::{Destination, SessionId};
-use store::{CallCommand, ConferenceCommand, Outcome, QueueCommand, Write};
+use store::{CallCommand, ConferenceCommand, NotificationLevel, Outcome, QueueCommand, Write};
 
 use crate::settings::ControlSettings;
 use crate::tokens::{ApiToken, CommitToken};
@@ -112,6 +112,8 @@ pub enum Input<'a> {
     },
     /// An upload was given up, or has succeeded after that.
     RecordingUploaded(RecordingUpload),
+    /// Hosted call control has something to say to an account.
+    HostedAlert(HostedAlert),
     /// An event of a stream. Every [`crate::Effect::OpenStream`] gets exactly one end.
     Stream {
         /// The call that has it.
@@ -174,6 +176,19 @@ pub struct ResolveFailure {
     /// The SIP status to report: 503 or 404.
     pub status: u16,
     /// What happened, for people.
+    pub sentence: String,
+}
+
+/// What an account should know about its hosted call control.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostedAlert {
+    /// The account.
+    pub account: AccountSid,
+    /// The contract's code.
+    pub code: Code,
+    /// Error or warning.
+    pub level: NotificationLevel,
+    /// What happened.
     pub sentence: String,
 }
 

@@ -50,7 +50,8 @@ pub use control::Control;
 pub use edges::{EdgeListener, Edges, Service};
 pub use effect::{Effect, Observation, RecordingOrder, ResolveTarget};
 pub use input::{
-    ApiRequest, Input, RecordingFailure, RecordingFile, RecordingUpload, ResolveFailure,
+    ApiRequest, HostedAlert, Input, RecordingFailure, RecordingFile, RecordingUpload,
+    ResolveFailure,
 };
 pub use media_addresses::MediaAddresses;
 pub use placement::{Place, Placement};

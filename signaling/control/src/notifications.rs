@@ -8,6 +8,7 @@ use store::{Change, NotificationLevel, NotificationRecord};
 
 use crate::control::Control;
 use crate::effect::Observation;
+use crate::input::HostedAlert;
 use crate::records;
 use crate::state::timeline::Kind;
 
@@ -41,7 +42,14 @@ impl Control {
         code: Code,
         sentence: String,
     ) {
-        // At the rate of refusals: a bucket that is down refuses every recording.
+        let level = NotificationLevel::Error;
+        self.alert_in_words(now, HostedAlert { account, code, level, sentence });
+    }
+
+    /// Notifies an account of what another part of the gateway found.
+    pub(crate) fn alert_in_words(&mut self, now: Now, alert: HostedAlert) {
+        let HostedAlert { account, code, level, sentence } = alert;
+        // At the rate of refusals: a bucket that is down refuses every recording, and a function fails with each call.
         if !self.alerts.take(now.mono, account, code) {
             return;
         }
@@ -49,7 +57,7 @@ impl Control {
             sid: NotificationSid::mint(now.unix_ms, self.settings.origin, self.random.number()),
             account,
             call: None,
-            level: NotificationLevel::Error,
+            level,
             error_code: code,
             message: sentence,
             exchange: None,

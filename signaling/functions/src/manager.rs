@@ -11,10 +11,10 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
-use shared::AccountSid;
 use shared::limits::{
     FUNCTION_WALL_MS, FUNCTION_WORKERS_MAX, FUNCTIONS_RUNNING_ACCOUNT_MAX, FUNCTIONS_WAITING_MAX,
 };
+use shared::{AccountSid, Code};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -55,7 +55,7 @@ pub(crate) struct Inner {
     pub(crate) catalogue: Catalogue,
     pub(crate) logs: Logs,
     meters: Arc<FunctionMeters>,
-    outside: Arc<dyn Outside>,
+    pub(crate) outside: Arc<dyn Outside>,
     workers: tokio::sync::Mutex<BTreeMap<Serves, Worker>>,
     places: Mutex<BTreeMap<AccountSid, Arc<Semaphore>>>,
     under_way: AtomicUsize,
@@ -159,11 +159,25 @@ impl Functions {
         let begun = Instant::now();
         let open = Open::new(&self.inner.meters);
         let (outcome, answer) = self.invoke(&found, event, begun).await;
+        self.alert_of(&found, &answer);
         let meters = &self.inner.meters;
         drop(open);
         meters.functions_invocations_total.count(outcome);
         meters.functions_invocation_seconds.observe_duration(begun.elapsed());
         answer
+    }
+
+    /// Alerts the account of an answer that its callers cannot use.
+    fn alert_of(&self, found: &Found, answer: &FunctionAnswer) {
+        let code = match answer.status.as_u16() {
+            400..=499 => Code::FUNCTION_CLIENT_ERROR,
+            500.. => Code::FUNCTION_SERVER_ERROR,
+            _ => return,
+        };
+        let text = String::from_utf8_lossy(&answer.body);
+        let text = &text[..text.floor_char_boundary(ALERT_BYTES_MAX)];
+        let (path, status) = (&found.version.path, answer.status.as_u16());
+        self.inner.outside.alert(found.owner, code, format!("{path} answered {status}: {text}"));
     }
 
     /// Runs a function; its outcome for the counters, and its answer.
@@ -321,9 +335,18 @@ impl Functions {
             environment.variables.iter().map(|one| (one.key.clone(), one.value.clone())).collect();
         let (inner, line) = (Arc::clone(&self.inner), self.line_of(found));
         let (logs, meters) = (self.inner.logs.clone(), Arc::clone(&self.inner.meters));
+        let (outside, owner) = (Arc::clone(&self.inner.outside), *owner);
         let on_line = move |id: u64, level: Level, text: String| {
             let (function, request) = running.lock().get(&id).cloned().unwrap_or_default();
             meters.functions_log_lines_total.count();
+            let code = match level {
+                Level::Info => None,
+                Level::Warn => Some(Code::FUNCTION_PRINTED_WARNING),
+                Level::Error => Some(Code::FUNCTION_PRINTED_ERROR),
+            };
+            if let Some(code) = code {
+                outside.alert(owner, code, text.clone());
+            }
             tracing::info!(target: "functions", service = line.service, function, ?level, "{text}");
             logs.add(Line {
                 function,
@@ -335,7 +358,7 @@ impl Functions {
             });
         };
         Serving {
-            account: *owner,
+            account: owner,
             deployed,
             read: Box::new(move |path| match path.strip_prefix("modules/") {
                 Some(name) => packages.read(name),
@@ -367,6 +390,9 @@ impl Functions {
         Arc::clone(&self.inner.meters)
     }
 }
+
+/// Bytes of an answer that an alert quotes.
+const ALERT_BYTES_MAX: usize = 500;
 
 /// Ends workers that nobody needs: those of the environment as it was before, and the one that has been idle longest
 /// where there are too many. One that still runs functions ends with the last of them.

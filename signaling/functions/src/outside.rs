@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use shared::AccountSid;
+use shared::{AccountSid, Code};
 use url::Url;
 
 /// A value in the making.
@@ -40,6 +40,9 @@ pub struct Reply {
 pub trait Outside: Send + Sync {
     /// Sends one request and follows no redirect. `Err` is a sentence for the function: no answer came.
     fn send(&self, asked: Asked) -> Answering<Result<Reply, String>>;
+
+    /// Tells an account what its functions did wrong; the gateway bounds the rate.
+    fn alert(&self, account: AccountSid, code: Code, sentence: String);
 
     /// The auth token of an account that is active.
     fn auth_token(&self, account: AccountSid) -> Answering<Option<String>>;

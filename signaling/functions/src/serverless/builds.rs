@@ -5,6 +5,7 @@
 //! (`functions.packages`); another one is a failure that names it (82003).
 
 use serde_json::json;
+use shared::Code;
 
 use super::{Answered, Refused, Request, created, has_room, no_content, ok, one};
 use crate::catalogue::new_sid;
@@ -96,10 +97,14 @@ fn create(it: &Request<'_>, service: &Service) -> Answered {
         .collect();
     let reason = match missing.is_empty() {
         true => String::new(),
-        false => format!("82003: these packages are not here: {}", missing.join(", ")),
+        false => format!("these packages are not here: {}", missing.join(", ")),
     };
     if !reason.is_empty() {
         tracing::warn!(service = service.sid, reason, "a build of functions failed");
+        if let Some(owner) = service.owner() {
+            let (outside, code) = (&it.functions.inner.outside, Code::FUNCTION_BUILD_FAILED);
+            outside.alert(owner, code, format!("{}: {reason}", service.unique_name));
+        }
     }
     let build = Build {
         sid: new_sid("ZB"),

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use call::Form;
+use control::{HostedAlert, Input};
 use functions::{
     Answering, ApiAnswer, ApiRequest, Asked, FunctionAnswer, FunctionRequest, Functions,
     FunctionsSettings, Outside, Program, Reply,
@@ -21,12 +22,15 @@ use http::{HeaderValue, Method, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use http_server::{Body, Rest, Scheme, WholeRequest, base_url, whole_body};
 use shared::limits::FUNCTION_FETCH_BYTES_MAX;
-use shared::{AccountSid, api_host};
+use shared::{AccountSid, Code, api_host};
+use shell::Sender;
+use store::NotificationLevel;
 use url::Position;
 use webhook::{Fetch, HostedAnswer, HostedAnswering, HostedRequest, TransferBounds, WebhookClient};
 
 use super::error::ServeError;
 use crate::data_dir::DataDir;
+use crate::inbox::Message;
 
 /// Starts the functions. `rest` gets the REST API when it is there, before the first call.
 pub(super) fn start_functions(
@@ -35,12 +39,13 @@ pub(super) fn start_functions(
     base: String,
     client: &WebhookClient,
     rest: Arc<OnceLock<Rest>>,
+    messages: Sender<Message>,
 ) -> Result<Functions, ServeError> {
     let folder = data.path().join("functions");
     let program =
         Program::this_binary().map_err(|error| ServeError::Functions(error, folder.clone()))?;
     let settings = FunctionsSettings { folder: folder.clone(), program, packages, base, is_signed };
-    let outside = Arc::new(Gateway { client: client.clone(), rest });
+    let outside = Arc::new(Gateway { client: client.clone(), rest, messages });
     Functions::start(settings, outside).map_err(|error| ServeError::Functions(error, folder))
 }
 
@@ -48,6 +53,7 @@ pub(super) fn start_functions(
 struct Gateway {
     client: WebhookClient,
     rest: Arc<OnceLock<Rest>>,
+    messages: Sender<Message>,
 }
 
 impl Outside for Gateway {
@@ -67,6 +73,18 @@ impl Outside for Gateway {
                 Box::pin(async move { out(&client, asked).await })
             }
         }
+    }
+
+    fn alert(&self, account: AccountSid, code: Code, sentence: String) {
+        let level = match code {
+            Code::FUNCTION_CLIENT_ERROR | Code::FUNCTION_PRINTED_WARNING => {
+                NotificationLevel::Warning
+            }
+            _ => NotificationLevel::Error,
+        };
+        let alert = HostedAlert { account, code, level, sentence };
+        // Where the inbox is full, calls come first: the log has the sentence.
+        let _ = self.messages.send(Message::Input(Input::HostedAlert(alert)));
     }
 
     fn auth_token(&self, account: AccountSid) -> Answering<Option<String>> {

@@ -9,6 +9,7 @@ use hosted::{Handlers, Kind, RouteSettings, Twimlets};
 use http_server::Rest;
 use hyper::body::Bytes;
 use shared::config::{Config, PublicAddress};
+use shell::Sender;
 use speech::prompts::music;
 use webhook::WebhookClient;
 
@@ -16,6 +17,7 @@ use super::addresses::Addresses;
 use super::error::ServeError;
 use super::functions::{OfCalls, start_functions};
 use crate::data_dir::DataDir;
+use crate::inbox::Message;
 
 /// Hosted call control that runs.
 pub(super) struct Hosting {
@@ -31,6 +33,7 @@ pub(super) fn start_hosted(
     data: &DataDir,
     webhooks: &WebhookClient,
     addresses: &Addresses,
+    messages: Sender<Message>,
 ) -> Result<Hosting, ServeError> {
     let machine = ::io::machine_addresses().unwrap_or_default();
     let listeners = addresses.http.iter().chain(&addresses.https);
@@ -44,6 +47,7 @@ pub(super) fn start_hosted(
         base,
         webhooks,
         Arc::clone(&rest),
+        messages,
     )?;
     let handlers = Handlers::new(routes)
         .with(Kind::Twimlet, Twimlets::new(|| MUSIC.clone()))

@@ -129,7 +129,7 @@ impl Listeners<'_> {
             messages.clone(),
         )?;
         let (webhooks, resolver) = start_webhooks(config, &runtime, &addresses)?;
-        let hosted = start_hosted(config, &data, &webhooks, &addresses)?;
+        let hosted = start_hosted(config, &data, &webhooks, &addresses, messages.clone())?;
         start_streams(&mut streams, &mut media, &webhooks, messages.clone())?;
         start_recognition(&mut recognition, &mut media, messages.clone())?;
         let stream_meters = streams.meters();

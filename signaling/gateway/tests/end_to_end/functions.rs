@@ -132,6 +132,11 @@ exports.handler = (context, event, callback) => {
         assert_eq!(asked.parameter("ErrorCode"), Some("11200"), "{what}");
         call("good", 200);
     }
+    let page = gateway.get("/v1/Alerts").json();
+    let alerts = page["alerts"].as_array().expect("a list");
+    let alert = alerts.iter().find(|alert| alert["error_code"] == "82002");
+    let text = alert.and_then(|alert| alert["alert_text"].as_str()).unwrap_or_default();
+    assert!(text.contains("%2Fit+answered+500"), "{page}");
 }
 
 #[test]
