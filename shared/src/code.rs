@@ -272,6 +272,10 @@ codes! {
     NOT_REGISTERED_ON_EDGE = 32221, "The user is not registered on that edge.";
     TLS_VERSION = 32222, "The peer's TLS version is below 1.2.";
     URI_WITHOUT_USER = 32223, "The SIP URI has no user.";
+    TRANSCRIPTION_CONFIGURATION = 32650, "Transcription: the configuration cannot be served.";
+    TRANSCRIPTION_PROVIDER = 32651, "Transcription: the engine failed.";
+    TRANSCRIPTION_UNKNOWN_CONFIG = 32652, "Transcription: an unknown Config.";
+    TRANSCRIPTION_INTERNAL = 32653, "Transcription: the gateway failed.";
     PAGE_WITHOUT_TOKEN = 70002, "Page needs the PageToken of its link.";
     STUDIO_STEPS = 81000, "Studio: the execution has more steps than one may have.";
     STUDIO_LOOP = 81001, "Studio: the execution runs one widget again and again.";

@@ -105,6 +105,8 @@ sids! {
     StreamSid = "MZ";
     /// A recording session of a call with an outside recording server (SIPREC).
     SiprecSid = "SR";
+    /// A live transcription of a call.
+    LiveTranscriptionSid = "GT";
     /// A conference.
     ConferenceSid = "CF";
     /// A queue.

@@ -6,8 +6,8 @@ use store::Reply;
 use crate::described;
 use crate::rendering::{Rendering, Shape};
 use crate::resources::{
-    calls, conferences, mappings, members, participants, recordings, siprec, streams, timeline,
-    validation,
+    calls, conferences, live_transcriptions, mappings, members, participants, recordings, siprec,
+    streams, timeline, validation,
 };
 
 pub(crate) fn json(rendering: &Rendering, reply: &Reply) -> Value {
@@ -23,6 +23,7 @@ pub(crate) fn json(rendering: &Rendering, reply: &Reply) -> Value {
         }
         (Reply::Recording(row), _) => recordings::json_of_call(row, &frame.base),
         (Reply::Stream(row), _) => streams::json(row),
+        (Reply::LiveTranscription(row), _) => live_transcriptions::json(row),
         (Reply::Siprec(row), _) => siprec::json(row),
         (Reply::Conference(row), _) => conferences::json(row),
         (Reply::Participant(row), _) => participants::json(row),

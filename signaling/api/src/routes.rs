@@ -15,8 +15,8 @@ use crate::form::Form;
 use crate::lookup::sid;
 use crate::request::{Method, Request, segments, split_suffix};
 use crate::resources::{
-    alerts, billing, calls, conferences, events, mappings, members, notifications, participants,
-    recordings, registrations, siprec, streams, timeline, validation,
+    alerts, billing, calls, conferences, events, live_transcriptions, mappings, members,
+    notifications, participants, recordings, registrations, siprec, streams, timeline, validation,
 };
 use crate::response::{Frame, not_built};
 
@@ -214,13 +214,11 @@ fn below_call(context: &Context<'_>, call: &str, path: &[&str]) -> Answered {
         ["Siprec", name] => siprec::instance(context, sid, name),
         ["Streams"] => streams::collection(context, sid),
         ["Streams", name] => streams::instance(context, sid, name),
-        [
-            name @ ("Transcriptions"
-            | "Payments"
-            | "UserDefinedMessages"
-            | "UserDefinedMessageSubscriptions"),
-            ..,
-        ] => Err(not_built(format_args!("Calls/{name}"))),
+        ["Transcriptions"] => live_transcriptions::collection(context, sid),
+        ["Transcriptions", name] => live_transcriptions::instance(context, sid, name),
+        [name @ ("Payments" | "UserDefinedMessages" | "UserDefinedMessageSubscriptions"), ..] => {
+            Err(not_built(format_args!("Calls/{name}")))
+        }
         _ => Err(WriteError::not_found()),
     }
 }

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use shared::media::TapPause;
 use shared::{
-    AnsweredBy, CallSid, Code, EncryptionDetails, Header, Instant, PlayId, Prompt, RecordingSid,
-    SiprecSid, StreamSid,
+    AnsweredBy, CallSid, Code, EncryptionDetails, Header, Instant, LiveTranscriptionSid, PlayId,
+    Prompt, RecordingSid, SiprecSid, StreamSid,
 };
 
 use crate::conference::ConferenceInput;
 use crate::ids::{HttpId, PromptId, RecognitionId};
 use crate::queue::QueueInput;
 use crate::recognition::RecognitionEvent;
-use crate::setup::{RecordSettings, SiprecSettings, StatusCallback, StreamSettings, Webhook};
+use crate::setup::{
+    RecordSettings, SiprecSettings, StatusCallback, StreamSettings, TranscriptionSettings, Webhook,
+};
 use crate::status::CallStatus;
 
 /// Into a [`crate::Call`].
@@ -515,6 +517,13 @@ pub enum ApiUpdate {
         /// What happens to it.
         change: SiprecChange,
     },
+    /// Start or stop a transcription of the call. The running verb goes on.
+    Transcription {
+        /// The transcription. REST mints the SID of one that starts.
+        transcription: LiveTranscriptionSid,
+        /// What happens to it.
+        change: TranscriptionChange,
+    },
     /// REST ends the call, answered or not (`Status=completed`).
     Complete,
     /// `Status=canceled`: ends the call before its answer; an answered call ignores it.
@@ -535,6 +544,15 @@ pub enum StreamChange {
 pub enum SiprecChange {
     /// It starts. A call that is not up ignores it.
     Start(Box<SiprecSettings>),
+    /// It ends.
+    Stop,
+}
+
+/// What REST does to a transcription of a live call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TranscriptionChange {
+    /// It starts. A call that is not up ignores it.
+    Start(Box<TranscriptionSettings>),
     /// It ends.
     Stop,
 }

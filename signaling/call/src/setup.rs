@@ -71,6 +71,33 @@ pub struct SiprecSettings {
     pub parameters: Vec<(String, String)>,
 }
 
+/// A live transcription to start, with its URL resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TranscriptionSettings {
+    /// Names it for `<Stop>` and callbacks; `None`: its SID does.
+    pub name: Option<String>,
+    /// What is transcribed.
+    pub tracks: shared::media::TapTracks,
+    /// Gets events and text; `None` sends none.
+    pub callback: Option<Webhook>,
+    /// Names of the party's track and of the other one in callbacks.
+    pub labels: [Option<String>; 2],
+    /// Whether unfinished text is sent.
+    pub wants_partials: bool,
+    /// Locale.
+    pub language: String,
+    /// Repeated in callbacks: the engine is chosen by language.
+    pub engine: String,
+    /// Likewise.
+    pub model: String,
+    /// Whether bad words are masked.
+    pub is_filtered: bool,
+    /// Words and phrases to expect.
+    pub hints: Arc<[String]>,
+    /// Repeated in callbacks: an engine punctuates or does not.
+    pub is_punctuated: bool,
+}
+
 /// A call status callback and the events it wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusCallback {

@@ -325,13 +325,13 @@ fn an_unbuilt_verb_stops_the_document_when_it_is_reached() {
 }
 
 #[test]
-fn an_unbuilt_side_feature_is_named_and_the_document_goes_on() {
-    let (_, words) = Story::with("<Start><Transcription/></Start><Say>x</Say>");
+fn an_unknown_side_feature_is_named_and_the_document_goes_on() {
+    let (_, words) = Story::with("<Start><Assistant/></Start><Say>x</Say>");
     assert_eq!(words, ["a: notify 13750", "a: answer", "a: load say x"]);
-
+    // Known, and nothing to do it with.
     let (story, words) =
-        Story::with("<Start><Transcription statusCallbackUrl=\"/sr\"/></Start><Pause/>");
-    assert_eq!(words, ["a: side /sr", "a: notify 13750"]);
+        Story::with("<Start><Transcription statusCallbackUrl=\"/t\"/></Start><Pause/>");
+    assert_eq!(words, ["a: side /t", "a: notify 32650"]);
     assert_eq!(story.callback_param("TranscriptionEvent").as_deref(), Some("transcription-error"));
 }
 

@@ -65,6 +65,12 @@ impl Control {
             ApiRequest::Call(CallCommand::StopSiprec { account, call, name }) => {
                 self.stop_siprec_by_api(now, token, account, call, &name);
             }
+            ApiRequest::Call(CallCommand::StartTranscription { account, call, transcription }) => {
+                self.start_transcription_by_api(now, token, account, call, *transcription);
+            }
+            ApiRequest::Call(CallCommand::StopTranscription { account, call, name }) => {
+                self.stop_transcription_by_api(now, token, account, call, &name);
+            }
             ApiRequest::Call(CallCommand::UpdateRecording { account, call, recording, action }) => {
                 self.update_recording_by_api(now, token, (account, call), recording, action);
             }

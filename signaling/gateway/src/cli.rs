@@ -70,9 +70,10 @@ pub enum Command {
     /// Add a caller id that calls to telephone numbers may show, to a running gateway
     #[command(name = "caller-id", after_help = CALLER_ID_HELP)]
     CallerId(CallerIdArguments),
-    /// Examine this host for media work (not in this version)
-    Doctor(Later),
-    /// Apply what doctor proposes, or roll it back (not in this version)
+    /// Start each recognition engine and show which languages it takes
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor,
+    /// Tune this host for media work (not in this version)
     Tune(Later),
     /// Copy store, key and recordings consistently (not in this version)
     Backup(Later),
@@ -232,11 +233,15 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
 /// The sentence for a command that is not built yet.
 pub fn not_in_this_version(word: &str) -> String {
     let instead = match word {
-        "doctor" | "tune" => "At start the gateway names what it misses on this host.",
+        "tune" => "At start the gateway names what it misses on this host.",
         _ => "Stop the gateway and copy its data folder as a whole.",
     };
     format!("`sidetone {word}` is not in this version. {instead}")
 }
+
+const DOCTOR_HELP: &str = "\
+Each engine of [[recognition.engine]] is started as the gateway would start it, and ended at its
+first line. Exit code 1 where one of them does not work, or where there is none.";
 
 const AFTER_HELP: &str = "\
 Settings come from sidetone.toml, then SIDETONE_SECTION__KEY variables (SIDETONE_HTTP__LISTEN),
@@ -316,9 +321,9 @@ mod tests {
 
     #[test]
     fn commands_of_later_versions_accept_any_arguments() {
-        let cli = Cli::parse_from(["sidetone", "doctor", "--deep", "x"]);
-        assert!(matches!(cli.command, Some(Command::Doctor(_))));
-        assert!(not_in_this_version("doctor").contains("not in this version"));
+        let cli = Cli::parse_from(["sidetone", "tune", "--deep", "x"]);
+        assert!(matches!(cli.command, Some(Command::Tune(_))));
+        assert!(not_in_this_version("tune").contains("not in this version"));
     }
 
     #[test]

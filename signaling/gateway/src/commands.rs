@@ -52,7 +52,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::CallerId(arguments)) => {
             with_settings(&sources, |settings| crate::caller_id_command::run(&arguments, settings))
         }
-        Some(Command::Doctor(_)) => later("doctor"),
+        Some(Command::Doctor) => with_settings(&sources, crate::doctor::run),
         Some(Command::Tune(_)) => later("tune"),
         Some(Command::Backup(_)) => later("backup"),
         Some(Command::Restore(_)) => later("restore"),

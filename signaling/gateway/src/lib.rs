@@ -10,6 +10,7 @@ pub mod cli;
 pub mod commands;
 pub mod data_dir;
 pub mod demo;
+pub mod doctor;
 pub mod explain;
 pub mod history;
 pub mod inbox;

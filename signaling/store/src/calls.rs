@@ -1,7 +1,8 @@
 //! Calls: the record of one, and the commands of the REST API about live ones. Sans-IO.
 
 use shared::{
-    AccountSid, ApplicationSid, CallSid, Code, Detection, RecordingSid, SiprecSid, StreamSid,
+    AccountSid, ApplicationSid, CallSid, Code, Detection, LiveTranscriptionSid, RecordingSid,
+    SiprecSid, StreamSid,
 };
 
 use crate::domain::HttpMethod;
@@ -247,6 +248,24 @@ pub enum CallCommand {
         /// The SID or the name of the session.
         name: String,
     },
+    /// `POST Calls/{sid}/Transcriptions`: code 21220 unless the call is in progress.
+    StartTranscription {
+        /// The account of the path.
+        account: AccountSid,
+        /// The SID of the call.
+        call: CallSid,
+        /// The transcription.
+        transcription: Box<StartTranscription>,
+    },
+    /// `POST Calls/{sid}/Transcriptions/{GT or name}` with `Status=stopped`.
+    StopTranscription {
+        /// The account of the path.
+        account: AccountSid,
+        /// The SID of the call.
+        call: CallSid,
+        /// The SID or the name of the transcription.
+        name: String,
+    },
     /// `GET Calls/{sid}/Timeline.json` of a live call: answered with `Reply::Timeline`.
     ReadTimeline {
         /// The account of the path.
@@ -297,6 +316,50 @@ pub struct StartStream {
     pub callback: Option<Webhook>,
     /// Custom parameters, in their order.
     pub parameters: Vec<(String, String)>,
+}
+
+/// The parameters of `POST Calls/{sid}/Transcriptions`, checked for form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartTranscription {
+    /// Its name; `None`: its SID is its name.
+    pub name: Option<String>,
+    /// What is transcribed.
+    pub tracks: StreamTracks,
+    /// Status callback; `None` sends none.
+    pub callback: Option<Webhook>,
+    /// Names of the party's track and of the other one.
+    pub labels: [Option<String>; 2],
+    /// Whether unfinished text is sent.
+    pub wants_partials: bool,
+    /// Locale.
+    pub language: String,
+    /// `TranscriptionEngine`, which callbacks repeat.
+    pub engine: String,
+    /// `SpeechModel`, which callbacks repeat.
+    pub model: String,
+    /// Whether bad words are masked.
+    pub is_filtered: bool,
+    /// `Hints`, as written.
+    pub hints: String,
+    /// `EnableAutomaticPunctuation`, which callbacks repeat.
+    pub is_punctuated: bool,
+}
+
+/// A live transcription as the API shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TranscriptionView {
+    /// Its SID.
+    pub transcription: LiveTranscriptionSid,
+    /// The account.
+    pub account: AccountSid,
+    /// The call.
+    pub call: CallSid,
+    /// Its name; `None`: its SID is its name.
+    pub name: Option<String>,
+    /// `in-progress`, or else `stopped`.
+    pub is_running: bool,
+    /// Milliseconds since 1970 at its last change.
+    pub updated_ms: i64,
 }
 
 /// Tracks of a stream (`Track`).

@@ -54,8 +54,9 @@ pub use caller_id::{OutgoingCallerId, OutgoingCallerIdParameters};
 pub use calls::{
     CallCommand, CallDirection, CallEvents, CallRecord, CallStatus, CallTarget, CreateCall,
     DetectMachine, ParameterWarning, RecordCall, RecordingAction, RecordingEvents, RecordingTrack,
-    SipAuth, SiprecView, StartSiprec, StartStream, StreamTracks, StreamView, TwimlSource,
-    UpdateAction, UpdateCall, ValidateCallerId, Validation, Webhook,
+    SipAuth, SiprecView, StartSiprec, StartStream, StartTranscription, StreamTracks, StreamView,
+    TranscriptionView, TwimlSource, UpdateAction, UpdateCall, ValidateCallerId, Validation,
+    Webhook,
 };
 pub use change::{Change, Conflict, Outcome};
 pub use conference_commands::{

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use shared::{AccountSid, BindingSid, CallSid, Code, DomainSid, RecordingSid};
 
-use crate::calls::{CallRecord, SiprecView, StreamView, Validation};
+use crate::calls::{CallRecord, SiprecView, StreamView, TranscriptionView, Validation};
 use crate::conference_commands::Participant;
 use crate::conferences::ConferenceRecord;
 use crate::descriptions::Resource;
@@ -152,6 +152,8 @@ pub enum Reply {
     Recording(Arc<RecordingRecord>),
     /// The stream as it is now.
     Stream(StreamView),
+    /// The live transcription as it is now.
+    LiveTranscription(TranscriptionView),
     /// A recording session with an outside server.
     Siprec(SiprecView),
     /// The conference as it is now.

@@ -17,6 +17,7 @@ pub mod media_packets;
 pub mod multipart;
 mod mutation;
 pub mod name_addr;
+pub mod recognition_lines;
 pub mod records;
 pub mod refer_to;
 pub mod rfc4733;
@@ -66,6 +67,7 @@ pub const TARGETS: &[Target] = &[
     target("name_addr", name_addr::check, name_addr::WORDS),
     slow("rfc4733", rfc4733::check, rfc4733::WORDS),
     target("rtcp_compound", rtcp_compound::check, rtcp_compound::WORDS),
+    target("recognition_lines", recognition_lines::check, recognition_lines::WORDS),
     target("refer_to", refer_to::check, refer_to::WORDS),
     target("rtp", rtp::check, rtp::WORDS),
     target("sdp", sdp::check, sdp::WORDS),

@@ -7,6 +7,7 @@ pub(crate) mod call_commands;
 pub(crate) mod calls;
 pub(crate) mod conferences;
 pub(crate) mod events;
+pub(crate) mod live_transcriptions;
 pub(crate) mod mappings;
 pub(crate) mod members;
 pub(crate) mod notifications;

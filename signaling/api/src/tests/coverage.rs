@@ -44,7 +44,7 @@ fn every_operation_and_parameter_of_the_specification_has_one_state() {
             assert!(names.contains(&*parameter), "{place}: {parameter} has no state");
         }
     }
-    assert_eq!(operations, 146, "the data is whole");
+    assert_eq!(operations, 148, "the data is whole");
     assert!(stated.is_empty(), "not in the specification: {stated:?}");
 }
 
@@ -406,6 +406,9 @@ fn form_of(place: &str) -> Vec<(&'static str, String)> {
         }
         "POST ./Calls/{CallSid}/Streams.json" => {
             &[("Url", "wss://bot.example/"), ("StatusCallback", "https://app.example/s")]
+        }
+        "POST ./Calls/{CallSid}/Transcriptions.json" => {
+            &[("StatusCallbackUrl", "https://app.example/t")]
         }
         "POST ./Conferences/{Sid}.json" => &[("AnnounceUrl", "https://app.example/a")],
         "POST ./Conferences/{ConferenceSid}/Participants.json" => &[

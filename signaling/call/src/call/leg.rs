@@ -130,6 +130,7 @@ impl Call {
             self.up(now);
             self.start_waiting_recordings(now);
             self.start_waiting_streams();
+            self.start_waiting_transcriptions(now);
             self.start_waiting_siprecs(now);
         }
     }
@@ -320,6 +321,7 @@ impl Call {
         // Before the last requests, which report the length of each recording.
         self.stop_all_recordings(now);
         self.close_all_streams();
+        self.stop_all_transcriptions();
         self.end_all_siprecs();
         match how {
             Ending::Bye => self.effect(CallEffect::Hangup),
@@ -399,6 +401,7 @@ impl Call {
         let done = self.facts.concluded
             && self.requests.is_empty()
             && self.streams.is_empty()
+            && self.transcriptions.is_empty()
             && self.siprecs.is_empty()
             && self.recordings.values().all(|recording| recording.done);
         if done && !self.facts.finished {
@@ -416,6 +419,7 @@ impl Call {
         // Answers that still arrive match no entry and have no effect.
         self.requests.clear();
         self.streams.clear();
+        self.transcriptions.clear();
         self.lanes.clear();
         self.siprecs.clear();
         self.recordings.clear();

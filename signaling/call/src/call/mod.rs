@@ -22,13 +22,16 @@ mod siprec;
 mod state;
 mod streams;
 mod timer;
+mod transcriptions;
 mod transfer;
 mod webhooks;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
 
-use shared::{CallSid, Instant, Now, Random, RecordingSid, SiprecSid, StreamSid};
+use shared::{
+    CallSid, Instant, LiveTranscriptionSid, Now, Random, RecordingSid, SiprecSid, StreamSid,
+};
 
 use self::activity::{Activity, Waits as _};
 use self::exchange::Pending;
@@ -40,6 +43,7 @@ use self::siprec::{SiprecState, WaitingSiprec};
 use self::state::{Ending, Facts, Leg, Names};
 use self::streams::{StreamState, WaitingStream};
 use self::timer::Timer;
+use self::transcriptions::{TranscriptionState, WaitingTranscription};
 use self::transfer::Transferring;
 use crate::effect::{CallEffect, StatusChange, TimelineEntry};
 use crate::ids::{HttpId, PromptId, RecognitionId};
@@ -70,6 +74,9 @@ pub struct Call {
     streams: BTreeMap<StreamSid, StreamState>,
     /// Streams that a document started before the answer: they open with it.
     streams_waiting: Vec<WaitingStream>,
+    transcriptions: BTreeMap<LiveTranscriptionSid, TranscriptionState>,
+    /// Transcriptions that a document started before the answer: they begin with it.
+    transcriptions_waiting: Vec<WaitingTranscription>,
     /// Callbacks of recognitions that wait for the ones before them.
     lanes: BTreeMap<RecognitionId, CallbackLane>,
     siprecs: BTreeMap<SiprecSid, SiprecState>,
@@ -105,6 +112,8 @@ impl Call {
             recordings_waiting: Vec::new(),
             streams: BTreeMap::new(),
             streams_waiting: Vec::new(),
+            transcriptions: BTreeMap::new(),
+            transcriptions_waiting: Vec::new(),
             lanes: BTreeMap::new(),
             siprecs: BTreeMap::new(),
             siprecs_waiting: Vec::new(),
@@ -187,9 +196,12 @@ impl Call {
             }
             CallInput::Stream { stream, event } => self.on_stream(now, stream, event),
             CallInput::Recognition { recognition, event } => {
-                self.on_activity(|activity, call| {
-                    activity.on_recognition(call, now, recognition, &event)
-                });
+                let event = self.on_transcription(now, recognition, event);
+                if let Some(event) = event {
+                    self.on_activity(|activity, call| {
+                        activity.on_recognition(call, now, recognition, &event)
+                    });
+                }
             }
             CallInput::Siprec { siprec, event } => self.on_siprec(now, siprec, event),
             CallInput::ReferAnswered { status } => self.refer_answered(now, status),
@@ -322,6 +334,9 @@ impl Call {
             }
             ApiUpdate::Stream { stream, change } => self.change_stream(stream, change),
             ApiUpdate::Siprec { siprec, change } => self.change_siprec(now, siprec, change),
+            ApiUpdate::Transcription { transcription, change } => {
+                self.change_transcription(now, transcription, change);
+            }
             ApiUpdate::Complete => self.complete(now),
             ApiUpdate::Cancel if self.facts.answered.is_none() => self.complete(now),
             // `canceled` means that nobody answered (webhooks.md 6): an answered call goes on.

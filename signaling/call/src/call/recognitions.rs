@@ -17,7 +17,15 @@ use crate::setup::Webhook;
 /// The callbacks of one recognition. There is a lane while a callback is out.
 #[derive(Debug, Default)]
 pub(super) struct CallbackLane {
-    waiting: VecDeque<(Webhook, Form)>,
+    waiting: VecDeque<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    webhook: Webhook,
+    form: Form,
+    /// A later callback says the same and more.
+    is_partial: bool,
 }
 
 impl Call {
@@ -41,13 +49,15 @@ impl Call {
         recognition: RecognitionId,
         webhook: Webhook,
         form: Form,
+        is_partial: bool,
     ) {
         if let Some(lane) = self.lanes.get_mut(&recognition) {
             // An application that is slower than the speech gets the newest words.
             if lane.waiting.len() >= limits::RECOGNITION_CALLBACKS_WAITING_MAX {
-                lane.waiting.pop_front();
+                let oldest = lane.waiting.iter().position(|waiting| waiting.is_partial);
+                lane.waiting.remove(oldest.unwrap_or(0));
             }
-            return lane.waiting.push_back((webhook, form));
+            return lane.waiting.push_back(Waiting { webhook, form, is_partial });
         }
         if self.send_recognition_callback(recognition, &webhook, form) {
             self.lanes.insert(recognition, CallbackLane::default());
@@ -58,7 +68,7 @@ impl Call {
     pub(super) fn next_recognition_callback(&mut self, recognition: RecognitionId) {
         loop {
             let Some(lane) = self.lanes.get_mut(&recognition) else { return };
-            let Some((webhook, form)) = lane.waiting.pop_front() else {
+            let Some(Waiting { webhook, form, .. }) = lane.waiting.pop_front() else {
                 self.lanes.remove(&recognition);
                 return;
             };

@@ -22,7 +22,7 @@ use crate::input::{ChildEvent, HttpAnswer, HttpFailure};
 use crate::setup::DocumentSource;
 use crate::speech::Speech;
 use crate::status::CallStatus;
-use crate::twiml::verb::{Link, Play, Reject, SideCallback};
+use crate::twiml::verb::{Link, Play, Reject};
 use crate::twiml::{Document, Placed, Verb};
 use crate::webhook::{HttpKind, WebUrl, WebUrlError};
 
@@ -273,17 +273,20 @@ impl Call {
                 self.stop_siprec(&name, position);
                 return Flow::Next;
             }
+            Verb::StartTranscription(transcription) => {
+                self.start_transcription(now, *transcription, position);
+                return Flow::Next;
+            }
+            Verb::StopTranscription(name) => {
+                self.stop_transcription(&name, position);
+                return Flow::Next;
+            }
             Verb::ConnectStream(connect) => self.connect_stream(now, *connect, position),
             // Without the results of earlier verbs (twiml.md 2.8).
             Verb::Redirect(redirect) => self.follow(now, &redirect.link, Form::new()),
             Verb::Reject(reject) => self.reject(now, reject),
             Verb::Hangup => self.hang_up(now),
-            Verb::Unsupported { what, goes_on, callback } => {
-                // The application waits for an event of the feature and gets its error (webhooks.md
-                // 5.10).
-                if let Some(callback) = callback {
-                    self.side_error(now, &callback, &what);
-                }
+            Verb::Unsupported { what, goes_on } => {
                 let finding = Finding::error(Code::VERB_NOT_SUPPORTED, what).at(position);
                 // A side feature does not carry the call: the verbs behind it still make sense
                 // (twiml.md 7).
@@ -296,20 +299,6 @@ impl Call {
             Verb::Broken(finding) => self.fatal(now, finding),
         }
         Flow::Waits
-    }
-
-    /// Reports to the status callback of a side feature that it did not start.
-    fn side_error(&mut self, now: Now, callback: &SideCallback, reason: &str) {
-        // An unusable URL gets no warning of its own: the notification of the verb follows anyway.
-        let Ok(url) = self.resolve(&callback.link.url) else { return };
-        let [event, value, error] = callback.event;
-        let mut form = Form::new();
-        form.push("AccountSid", self.setup.account);
-        form.push("CallSid", self.setup.sid);
-        form.push(event, value);
-        form.push(error, reason);
-        form.push("Timestamp", crate::date::iso8601(now.unix_ms));
-        self.callback(HttpKind::SideCallback, Ok(url), callback.link.method, form);
     }
 
     fn reject(&mut self, now: Now, reject: Reject) {

@@ -137,13 +137,15 @@ impl Call {
         Ok(())
     }
 
-    /// Tracks that leave the call by one-way streams and recording sessions: they share one bound (streams.md 1).
+    /// Tracks that leave the call by one-way streams, recording sessions and transcriptions: they share one bound (streams.md 1).
     pub(super) fn side_tracks(&self) -> usize {
         let waiting = self.streams_waiting.iter().map(|waiting| waiting.settings.tracks);
         let open = self.streams.values().filter(|state| !state.is_two_way);
+        let transcribed = self.transcribed_tracks();
         let siprecs = self.siprecs.values().map(|state| state.tracks());
         let siprecs = siprecs.chain(self.siprecs_waiting.iter().map(|waiting| waiting.tracks()));
-        waiting.chain(open.map(|state| state.tracks)).chain(siprecs).map(count).sum()
+        let others = waiting.chain(open.map(|state| state.tracks)).chain(siprecs);
+        others.map(count).sum::<usize>() + transcribed
     }
 
     pub(super) fn mint_stream(&mut self, now: Now) -> StreamSid {

@@ -156,7 +156,7 @@ impl RecognitionSession {
         }
     }
 
-    /// An answer of an engine. Answers to utterances that are not outstanding have no effect.
+    /// An answer of an engine. Answers to utterances that are not outstanding, and second results, have no effect.
     pub fn answer(
         &mut self,
         utterance: UtteranceId,
@@ -164,7 +164,8 @@ impl RecognitionSession {
         port: &mut impl RecognitionPort,
     ) {
         let of = |listening: &Listening| {
-            listening.outstanding.iter().position(|known| known.id == utterance)
+            let is_it = |known: &Utterance| known.id == utterance && known.result.is_none();
+            listening.outstanding.iter().position(is_it)
         };
         let found = Track::ALL.into_iter().find_map(|track| {
             let listening = self.tracks[track as usize].as_ref()?;

@@ -9,7 +9,7 @@ use super::verb::{
     Verb, application, client, conference, dial, echo, enqueue, gather, noun, parameter, pause,
     play, record, recording, redirect, refer,
 };
-use super::verb::{reject, say, siprec, ssml, stream};
+use super::verb::{reject, say, siprec, ssml, stream, transcription};
 use super::*;
 use crate::setup::Target;
 use crate::webhook::WebUrl;
@@ -86,7 +86,7 @@ fn lines() -> impl Iterator<Item = Line> {
 
 /// The attribute tables of this package, by the elements from `<Response>` down.
 fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
-    let own: [(&str, &'static [attribute::Attribute]); 33] = [
+    let own: [(&str, &'static [attribute::Attribute]); 35] = [
         ("<Enqueue>", enqueue::ATTRIBUTES),
         ("<Dial><Queue>", enqueue::NOUN),
         ("<Say>", say::ATTRIBUTES),
@@ -101,6 +101,8 @@ fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
         ("<Stop><Siprec>", siprec::STOP),
         ("<Start><Stream>", stream::START),
         ("<Stop><Stream>", stream::STOP),
+        ("<Start><Transcription>", transcription::START),
+        ("<Stop><Transcription>", transcription::STOP),
         ("<Connect>", stream::CONNECT),
         ("<Connect><Stream>", stream::START),
         ("<Start><Siprec><Parameter>", parameter::ATTRIBUTES),
@@ -260,7 +262,10 @@ fn needs(path: &str) -> (&'static [(&'static str, &'static str)], &'static str) 
             (&[("action", "/g"), ("input", "speech"), ("partialResultCallback", "/p")], "")
         }
         "<Record>" | "<Start><Recording>" => (&[("recordingStatusCallback", "/c")], ""),
-        "<Stop><Recording>" | "<Stop><Stream>" | "<Stop><Siprec>" => (&[("name", "a")], ""),
+        "<Stop><Recording>" | "<Stop><Stream>" | "<Stop><Siprec>" | "<Stop><Transcription>" => {
+            (&[("name", "a")], "")
+        }
+        "<Start><Transcription>" => (&[("statusCallbackUrl", "/c")], ""),
         "<Start><Siprec>" => (&[("connectorName", "srs"), ("statusCallback", "/c")], ""),
         "<Start><Stream>" | "<Connect><Stream>" => {
             (&[("url", "wss://a.example/"), ("statusCallback", "/c")], "")
@@ -344,6 +349,7 @@ const VALUES: &[&str] = &[
     "dtmf speech",
     "completed",
     "initiated",
+    "outbound_track",
     "absent",
     "in-progress",
     "do-not-trim",

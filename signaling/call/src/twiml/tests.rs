@@ -120,10 +120,10 @@ fn known_verbs_that_are_not_built_are_named() {
         };
         assert!(what.contains(verb) && !goes_on);
     }
-    let Verb::Unsupported { what, goes_on, .. } = one("<Start><Transcription/></Start>") else {
+    let Verb::Unsupported { what, goes_on, .. } = one("<Start><Assistant/></Start>") else {
         panic!("Start must be unsupported")
     };
-    assert!(what.contains("<Start><Transcription>") && goes_on);
+    assert!(what.contains("<Start><Assistant>") && goes_on);
 }
 
 proptest! {

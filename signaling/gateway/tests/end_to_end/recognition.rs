@@ -264,3 +264,102 @@ fn an_engine_that_fails_or_dies_costs_its_utterance_and_comes_back() {
         rig.end();
     }
 }
+
+/// The callbacks of the transcription so far.
+fn told(rig: &Rig, count: usize) -> Vec<Asked> {
+    rig.application.wait_for_count("/told", count)
+}
+
+fn value<'a>(asked: &'a Asked, name: &str) -> &'a str {
+    asked.parameter(name).unwrap_or("")
+}
+
+#[test]
+fn a_call_is_transcribed_beside_its_verbs_until_the_document_stops_it() {
+    let verbs = "<Start><Transcription name=\"minutes\" track=\"inbound_track\" \
+                 statusCallbackUrl=\"/told\"/></Start><Say>Hi.</Say><Pause length=\"5\"/>\
+                 <Stop><Transcription name=\"minutes\"/></Stop><Pause length=\"60\"/>";
+    let mut rig = Rig::start(&engine(""), verbs);
+    rig.speak(1_000);
+    rig.quiet(1_000);
+    rig.speak(1_500);
+    let told = told(&rig, 4);
+    let events: Vec<&str> = told.iter().map(|asked| value(asked, "TranscriptionEvent")).collect();
+    let content = "transcription-content";
+    assert_eq!(events, ["transcription-started", content, content, "transcription-stopped"]);
+    for (number, asked) in told.iter().enumerate() {
+        assert_eq!(value(asked, "SequenceId"), (number + 1).to_string());
+        assert_eq!(value(asked, "CallSid"), rig.call_sid());
+        assert_eq!(value(asked, "TranscriptionSid"), value(&told[0], "TranscriptionSid"));
+        assert!(value(asked, "Timestamp").ends_with('Z'));
+    }
+    let data: serde_json::Value =
+        serde_json::from_str(value(&told[1], "TranscriptionData")).expect("JSON");
+    assert_eq!(data["confidence"], 0.93);
+    assert!(data["transcript"].as_str().expect("text").starts_with("one two three"), "{data}");
+    assert_eq!(value(&told[2], "Track"), "inbound_track");
+    rig.end();
+}
+
+#[test]
+fn both_sdks_start_and_stop_a_transcription() {
+    let mut rig = Rig::start(&engine(""), "<Echo/>");
+    let (sid, url) = (rig.call_sid(), rig.application.url("/told"));
+    let printed = sdk::python(
+        &rig.gateway,
+        &format!(
+            "row = client.calls('{sid}').transcriptions.create(name='ear', status_callback_url='{url}',\n\
+             \x20   partial_results=True, hints='a, b', inbound_track_label='caller')\n\
+             assert row.status == 'in-progress' and row.call_sid == '{sid}', row._properties\n\
+             print(row.sid)\n"
+        ),
+    );
+    assert!(printed.starts_with("GT"), "{printed}");
+    rig.speak(1_200);
+    let content = rig.application.wait_for("a final text", |asked| {
+        asked.path == "/told" && asked.parameter("Final") == Some("true")
+    });
+    assert_eq!(value(&content, "TranscriptionSid"), printed.trim());
+    let partial = rig.application.wait_for("a partial text", |asked| {
+        asked.path == "/told" && asked.parameter("Final") == Some("false")
+    });
+    assert_eq!(value(&partial, "Stability"), "0.5");
+    let started = &told(&rig, 1)[0];
+    assert_eq!(value(started, "InboundTrackLabel"), "caller");
+    assert!(value(started, "ProviderConfiguration").contains("\"hints\":\"a, b\""));
+    let stopped = sdk::node(
+        &rig.gateway,
+        &format!(
+            "const row = await client.calls('{sid}').transcriptions('ear').update({{status: 'stopped'}});\n\
+             console.log(row.sid, row.status, row.name);"
+        ),
+    );
+    assert_eq!(stopped.trim(), format!("{} stopped ear", printed.trim()));
+    rig.application.wait_for("the end", |asked| {
+        asked.parameter("TranscriptionEvent") == Some("transcription-stopped")
+    });
+    rig.end();
+}
+
+#[test]
+fn doctor_says_which_engines_work() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("sidetone.toml");
+    let examined = |settings: &str| {
+        std::fs::write(&file, settings).expect("writable");
+        let mut command = std::process::Command::new(crate::gateway::binary());
+        let output = command.arg("doctor").arg("--config").arg(&file).output().expect("it runs");
+        (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.success())
+    };
+    let (said, works) = examined(&engine(", \"8000\", \"g\""));
+    assert_eq!(said, "recognition: `test` works: test, grammar in en-US, 8000 Hz\n");
+    assert!(works);
+    let broken = "[[recognition.engine]]\nname = \"a\"\ncommand = [\"/bin/echo\", \"hello\"]\n\
+                  [[recognition.engine]]\nname = \"b\"\ncommand = [\"/nowhere\"]\n";
+    let (said, works) = examined(broken);
+    assert!(said.contains("`a` does not work: a line that is not of the language"), "{said}");
+    assert!(said.contains("`b` does not work: it cannot be started"), "{said}");
+    assert!(!works);
+    let (said, works) = examined("");
+    assert!(said.contains("no engine is set") && !works, "{said}");
+}

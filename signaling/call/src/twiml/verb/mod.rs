@@ -20,6 +20,7 @@ pub mod say;
 pub mod siprec;
 pub(crate) mod ssml;
 pub mod stream;
+pub mod transcription;
 
 use std::fmt::Display;
 
@@ -41,6 +42,7 @@ pub use reject::Reject;
 pub use say::Say;
 pub use siprec::Siprec;
 pub use stream::{ConnectStream, Stream};
+pub use transcription::Transcription;
 
 use super::Reading;
 use super::attribute::Attributes;
@@ -65,15 +67,6 @@ pub(crate) fn link(attributes: &Attributes<'_>, url: &str, method: &str) -> Opti
 pub(crate) fn action(attributes: &Attributes<'_>) -> Link {
     let url = attributes.text("action").unwrap_or("").to_owned();
     Link { url, method: attributes.method("method") }
-}
-
-/// The status callback of a side feature that is not built.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SideCallback {
-    /// URL and method.
-    pub link: Link,
-    /// Name of the event parameter, its value, and the name of the parameter with the reason.
-    pub event: [&'static str; 3],
 }
 
 /// A verb that can run, or the reason why it cannot.
@@ -109,6 +102,10 @@ pub enum Verb {
     StartStream(Box<Stream>),
     /// Ends the one-way stream of this name or SID.
     StopStream(String),
+    /// Starts a transcription beside the verbs.
+    StartTranscription(Box<Transcription>),
+    /// Ends the transcription of this name or SID.
+    StopTranscription(String),
     /// Connects the party with an application by a two-way stream.
     ConnectStream(Box<ConnectStream>),
     /// Replaces the document.
@@ -125,8 +122,6 @@ pub enum Verb {
         what: String,
         /// Whether the document goes on after it (`<Start>`, `<Stop>`: side features).
         goes_on: bool,
-        /// The status callback of its noun, which reports the error.
-        callback: Option<SideCallback>,
     },
     /// A verb with an error in an attribute or child: stops the document when it is reached.
     Broken(Finding),
@@ -145,8 +140,14 @@ impl Verb {
             Self::Dial(_) => "Dial",
             Self::Enqueue(_) => "Enqueue",
             Self::Leave => "Leave",
-            Self::StartRecording(_) | Self::StartStream(_) | Self::StartSiprec(_) => "Start",
-            Self::StopRecording(_) | Self::StopStream(_) | Self::StopSiprec(_) => "Stop",
+            Self::StartRecording(_)
+            | Self::StartStream(_)
+            | Self::StartSiprec(_)
+            | Self::StartTranscription(_) => "Start",
+            Self::StopRecording(_)
+            | Self::StopStream(_)
+            | Self::StopSiprec(_)
+            | Self::StopTranscription(_) => "Stop",
             Self::ConnectStream(_) => "Connect",
             Self::Redirect(_) => "Redirect",
             Self::Refer(_) => "Refer",
@@ -177,6 +178,8 @@ impl Verb {
             | Self::StopStream(_)
             | Self::StartSiprec(_)
             | Self::StopSiprec(_)
+            | Self::StartTranscription(_)
+            | Self::StopTranscription(_)
             | Self::Redirect(_)
             | Self::Leave
             | Self::Reject(_)
@@ -214,7 +217,7 @@ pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Option<Verb
         "Reject" => reject::read(node, reading).map(|reject| reject.map(Verb::Reject)),
         "Hangup" => reject::read_hangup(node, reading).map(Some),
         "Connect" => read_connect(node, reading),
-        "Pay" | "Sms" | "Annotate" | "Prompt" => Ok(Some(unsupported(name, false, None))),
+        "Pay" | "Sms" | "Annotate" | "Prompt" => Ok(Some(unsupported(name, false))),
         "Start" | "Stop" => read_side(node, reading),
         unknown => {
             let position = reading.place(node);
@@ -237,6 +240,8 @@ fn read_side(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Verb> {
         ("Stop", "Siprec", Some(noun)) => siprec::read_stop(noun, reading),
         ("Start", "Stream", Some(noun)) => stream::read_start(noun, reading),
         ("Stop", "Stream", Some(noun)) => stream::read_stop(noun, reading),
+        ("Start", "Transcription", Some(noun)) => transcription::read_start(noun, reading),
+        ("Stop", "Transcription", Some(noun)) => transcription::read_stop(noun, reading),
         _ => Ok(Some(unsupported_side(node))),
     }
 }
@@ -249,43 +254,25 @@ fn read_connect(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Verb> {
         }
         Some(noun) => {
             let noun = brief(noun.tag_name().name());
-            Ok(Some(unsupported(format_args!("Connect><{noun}"), false, None)))
+            Ok(Some(unsupported(format_args!("Connect><{noun}"), false)))
         }
-        None => Ok(Some(unsupported("Connect", false, None))),
+        None => Ok(Some(unsupported("Connect", false))),
     }
 }
 
-fn unsupported(element: impl Display, goes_on: bool, callback: Option<SideCallback>) -> Verb {
+fn unsupported(element: impl Display, goes_on: bool) -> Verb {
     let what = format!("<{element}> is not supported by this gateway");
-    Verb::Unsupported { what, goes_on, callback }
-}
-
-/// The status callback that reports that the noun of a `<Start>` did not start.
-fn side_callback(node: Node<'_, '_>) -> Option<SideCallback> {
-    let noun = node.first_element_child().filter(|_| node.tag_name().name() == "Start")?;
-    let (url, method, event) = match noun.tag_name().name() {
-        "Transcription" => (
-            "statusCallbackUrl",
-            "statusCallbackMethod",
-            ["TranscriptionEvent", "transcription-error", "TranscriptionError"],
-        ),
-        _ => return None,
-    };
-    let get = noun.attribute(method).is_some_and(|text| text.eq_ignore_ascii_case("GET"));
-    let method = if get { HttpMethod::Get } else { HttpMethod::Post };
-    let url = noun.attribute(url).map(str::trim).filter(|url| !url.is_empty())?.to_owned();
-    Some(SideCallback { link: Link { url, method }, event })
+    Verb::Unsupported { what, goes_on }
 }
 
 fn unsupported_side(node: Node<'_, '_>) -> Verb {
     let verb = node.tag_name().name();
-    let callback = side_callback(node);
     match node.first_element_child() {
         Some(noun) => {
             let noun = brief(noun.tag_name().name());
-            unsupported(format_args!("{verb}><{noun}"), true, callback)
+            unsupported(format_args!("{verb}><{noun}"), true)
         }
-        None => unsupported(verb, true, callback),
+        None => unsupported(verb, true),
     }
 }
 

@@ -177,7 +177,7 @@ impl Gathering {
         form.push("Stability", stability);
         form.push("SequenceNumber", speech.sequence);
         speech.sequence += 1;
-        call.recognition_callback(speech.recognition, webhook, form);
+        call.recognition_callback(speech.recognition, webhook, form, true);
     }
 
     fn shown(&self, text: &str) -> String {

@@ -8,6 +8,8 @@
 //! results of what was said still come; a tap that the core refused fails the recognition. The call hears one end of each,
 //! when the shell says it.
 
+mod api;
+
 use call::{
     CallInput, RecognitionEnd, RecognitionEvent, RecognitionFault, RecognitionId, RecognitionPlan,
     RecognitionStop,
