@@ -126,7 +126,10 @@ codes! {
     RECORD_MAX_LENGTH = 13612, "Record: invalid maxLength.";
     RECORD_FINISH_ON_KEY = 13613, "Record: invalid finishOnKey.";
     RECORD_TRANSCRIBE = 13614, "Record: transcription is not available.";
+    RECORD_TRANSCRIBE_LENGTH = 13615, "Record: maxLength is too high for a transcription.";
     RECORD_PLAY_BEEP = 13616, "Record: invalid playBeep.";
+    RECORD_TOO_SHORT_TO_TRANSCRIBE = 13617, "Record: too short to be transcribed.";
+    RECORD_TOO_LONG_TO_TRANSCRIBE = 13618, "Record: too long to be transcribed.";
     RECORD_EVENTS = 13621, "Record: invalid recordingStatusCallbackEvent.";
     RECORDING_TRACK = 13622, "Invalid recordingTrack.";
     RECORD_TRIM = 13699, "Record: invalid trim.";

@@ -105,6 +105,8 @@ sids! {
     StreamSid = "MZ";
     /// A recording session of a call with an outside recording server (SIPREC).
     SiprecSid = "SR";
+    /// The transcript of a recording.
+    TranscriptionSid = "TR";
     /// A live transcription of a call.
     LiveTranscriptionSid = "GT";
     /// A conference.

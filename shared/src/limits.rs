@@ -226,6 +226,10 @@ pub const RECOGNITION_RESULT_S: u32 = 30;
 pub const RECOGNITION_HINTS_MAX: usize = 500;
 /// Characters of one entry of `hints` (twiml.md 2.4). Past it: skipped with a warning.
 pub const RECOGNITION_HINT_CHARACTERS_MAX: usize = 100;
+/// Seconds of a recording that is transcribed. Past it: there is no transcript, 13618.
+pub const TRANSCRIBED_S_MAX: u32 = 120;
+/// Bytes of one transcript. Past it: the rest is left out.
+pub const TRANSCRIPT_BYTES_MAX: usize = 16 * 1024;
 /// Utterances of one `<Gather>` in which nothing was understood. Past it: the verb ends without a result.
 pub const GATHER_EMPTY_UTTERANCES_MAX: u32 = 3;
 /// Callbacks of one recognition that wait for the one before them. Past it: the oldest is dropped.

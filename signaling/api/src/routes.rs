@@ -16,7 +16,8 @@ use crate::lookup::sid;
 use crate::request::{Method, Request, segments, split_suffix};
 use crate::resources::{
     alerts, billing, calls, conferences, events, live_transcriptions, mappings, members,
-    notifications, participants, recordings, registrations, siprec, streams, timeline, validation,
+    notifications, participants, recordings, registrations, siprec, streams, timeline,
+    transcriptions, validation,
 };
 use crate::response::{Frame, not_built};
 
@@ -121,9 +122,15 @@ fn below_account(context: &Context<'_>, path: &[&str]) -> Answered {
         ["Queues", queue, "Members", member] => members::instance(context, queue, member),
         ["Recordings"] => recordings::collection(context, None),
         ["Recordings", sid] => recordings::instance_or_media(context, sid),
-        ["Recordings", _, name @ ("Transcriptions" | "AddOnResults"), ..] => {
-            Err(not_built(format_args!("Recordings/{name}")))
+        ["Recordings", recording, "Transcriptions"] => {
+            transcriptions::collection(context, Some(recording))
         }
+        ["Recordings", recording, "Transcriptions", sid] => {
+            transcriptions::instance(context, Some(recording), sid)
+        }
+        ["Transcriptions"] => transcriptions::collection(context, None),
+        ["Transcriptions", sid] => transcriptions::instance(context, None, sid),
+        ["Recordings", _, "AddOnResults", ..] => Err(not_built("Recordings/AddOnResults")),
         ["Notifications"] => notifications::collection(context, None),
         ["Notifications", sid] => notifications::instance(context, None, sid),
         ["Balance"] => billing::balance(context),
@@ -144,7 +151,6 @@ const NOT_BUILT: &[&str] = &[
     "ConnectApps",
     "Messages",
     "Tokens",
-    "Transcriptions",
 ];
 
 fn below_conferences(context: &Context<'_>, path: &[&str]) -> Answered {

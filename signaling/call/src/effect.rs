@@ -92,6 +92,13 @@ pub enum CallEffect {
         /// A recording of [`CallEffect::StartRecording`].
         recording: RecordingSid,
     },
+    /// The transcript of a recording has changed: write it beside the recording.
+    Transcript {
+        /// A recording of [`CallEffect::StartRecording`], whose file is settled.
+        recording: RecordingSid,
+        /// As it is now.
+        transcript: Box<store::Transcript>,
+    },
     /// Open a stream. [`crate::CallInput::Stream`] answers it, with one end.
     OpenStream(Box<StreamPlan>),
     /// Say good-bye and close a stream.

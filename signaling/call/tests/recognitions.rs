@@ -218,3 +218,40 @@ fn rest_starts_and_stops_a_transcription() {
     let stop = CallInput::Api(change(TranscriptionChange::Stop));
     assert_eq!(story.tell('a', stop), ["a: stop listening Finish"]);
 }
+
+const RECORD: &str = "<Record action=\"/r\" playBeep=\"false\" transcribe=\"true\" \
+                      transcribeCallback=\"/t\"/>";
+
+#[test]
+fn a_transcript_follows_the_recording_and_its_last_words() {
+    let (mut story, words) = listening(RECORD);
+    assert_eq!(words, ["a: answer", "a: record RecordVerb", "a: listen en-US"]);
+    assert_eq!(story.recordings[0].max_ms, 120_000);
+    says(&mut story, "hello");
+    let words = story.digit('#');
+    assert_eq!(words, ["a: stop record", "a: stop listening Finish", "a: POST /r"]);
+    assert_eq!(story.recording_done(7), ["a: transcript in-progress "]);
+    assert!(says(&mut story, "world").is_empty());
+    let ended = RecognitionEvent::Ended(RecognitionEnd::Stopped);
+    let words = tell(&mut story, ended);
+    assert_eq!(words, ["a: transcript completed hello world", "a: side /t"]);
+    assert_eq!(story.callback_param("TranscriptionText").as_deref(), Some("hello world"));
+    assert!(story.callback_param("TranscriptionSid").unwrap().starts_with("TR"));
+}
+
+#[test]
+fn a_transcript_that_fails_or_of_a_recording_out_of_bounds_says_so() {
+    let (mut story, _) = listening(RECORD);
+    story.digit('#');
+    fails(&mut story);
+    let words = story.recording_done(7);
+    assert_eq!(words, ["a: notify 13614", "a: transcript failed ", "a: side /t"]);
+    assert_eq!(story.callback_param("TranscriptionStatus").as_deref(), Some("failed"));
+    for (seconds, code) in [(1, 13_617), (121, 13_618)] {
+        let (mut story, _) = listening(RECORD);
+        story.digit('#');
+        let words = story.recording_done(seconds);
+        let expected = [format!("a: stop listening Cancel"), format!("a: notify {code}")];
+        assert_eq!(words, expected);
+    }
+}

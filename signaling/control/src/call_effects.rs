@@ -58,6 +58,9 @@ impl Control {
                 self.pause_recording(now, sid, recording, pause);
             }
             CallEffect::StopRecording { recording } => self.stop_recording(sid, recording),
+            CallEffect::Transcript { recording, transcript } => {
+                self.note_transcript(sid, recording, transcript);
+            }
             CallEffect::OpenStream(plan) => self.open_stream(now, sid, plan),
             CallEffect::CloseStream { stream } => self.close_stream(sid, stream),
             CallEffect::StartSiprec(plan) => self.start_siprec(now, sid, plan),

@@ -258,6 +258,7 @@ pub(crate) fn recording(entry: &LiveCall, recording: &Recording) -> RecordingRec
         start_ms: unix_ms,
         error_code: None,
         encryption: None,
+        transcript: None,
         created_ms: unix_ms,
         updated_ms: recording.updated_ms,
         track: match recording.plan.track {

@@ -11,6 +11,7 @@ use crate::descriptions::Resource;
 use crate::domain::{MappedList, Mapping};
 use crate::kind::{ResourceKey, ResourceKind};
 use crate::record::{HttpExchange, NotificationRecord, RecordingRecord, TimelineRecord};
+use crate::transcript::Transcript;
 use crate::write::WriteError;
 
 /// One change of the store: all of it or nothing. Each carries its precondition, which the
@@ -69,6 +70,16 @@ pub enum Change {
         error_code: Option<Code>,
         /// The time of the report, in milliseconds since 1970.
         updated_ms: i64,
+    },
+    /// The transcript of a recording, new or newer, or gone. No precondition: it changes nothing of a recording that was
+    /// deleted meanwhile.
+    NoteTranscript {
+        /// The account that owns the recording.
+        account: AccountSid,
+        /// The SID of the recording.
+        recording: RecordingSid,
+        /// What was said; `None` deletes it.
+        transcript: Option<Box<Transcript>>,
     },
     /// A notification. No precondition.
     AddNotification(Arc<NotificationRecord>),

@@ -61,6 +61,7 @@ impl Change {
             | Self::DeleteCall { .. }
             | Self::DeleteRecording { .. }
             | Self::NoteUpload { .. }
+            | Self::NoteTranscript { .. }
             | Self::ChangeBindings(_) => return None,
         };
         Some(RowKey { kind, account, bits })

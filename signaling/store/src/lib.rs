@@ -37,6 +37,7 @@ mod snapshot;
 mod stored;
 mod table;
 mod tables;
+mod transcript;
 mod value;
 mod voice_urls;
 mod write;
@@ -100,6 +101,7 @@ pub use resource::{
 };
 pub use secret::{Ha1, SealError, Sealer, Secret, SecretHash};
 pub use snapshot::Snapshot;
+pub use transcript::{Transcript, TranscriptStatus};
 pub use value::Value;
 pub use voice_urls::VoiceUrls;
 pub use write::{Beside, Given, MappingView, Reply, Write, WriteError};

@@ -11,6 +11,7 @@ use crate::parameter::Form;
 use crate::recorded::{Filtered, record};
 use crate::resource::Column;
 use crate::stored::Stored;
+use crate::transcript::Transcript;
 use crate::value::Value;
 
 record! {
@@ -50,6 +51,10 @@ record! {
         /// What opens the file; `None` where it is in the clear, or not settled.
         #[serde(default)]
         encryption: Option<EncryptionDetails> => [Column::changing("encryption")],
+        // Fixed for the row's writer: only `Change::NoteTranscript` changes it, and a newer row must not undo that.
+        /// What was said in it; `None` where nobody wants to know.
+        #[serde(default)]
+        transcript: Option<Transcript> => [Column::fixed("transcript")],
     }
     kept in "recordings"
 }

@@ -143,6 +143,7 @@ mod tests {
             start_ms: 0,
             error_code: None,
             encryption: None,
+            transcript: None,
             created_ms: 1,
             updated_ms: 1,
             track: RecordingTrack::Both,

@@ -234,6 +234,7 @@ impl Snapshot {
             | Change::PutRecording(_)
             | Change::DeleteRecording { .. }
             | Change::NoteUpload { .. }
+            | Change::NoteTranscript { .. }
             | Change::AddNotification(_)
             | Change::AddExchange(_)
             | Change::PutTimeline(_)

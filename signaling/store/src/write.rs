@@ -78,6 +78,11 @@ pub enum Write {
         /// The call of the path, where the path had one.
         call: Option<CallSid>,
     },
+    /// `DELETE Transcriptions/{sid}`.
+    DeleteTranscript {
+        /// The recording that it is of.
+        recording: RecordingSid,
+    },
 }
 
 impl Write {

@@ -17,4 +17,5 @@ pub(crate) mod registrations;
 pub(crate) mod siprec;
 pub(crate) mod streams;
 pub(crate) mod timeline;
+pub(crate) mod transcriptions;
 pub(crate) mod validation;

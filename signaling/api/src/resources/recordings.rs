@@ -207,7 +207,7 @@ pub(crate) fn json(row: &RecordingRecord, base: &str) -> Value {
         "date_updated": rfc2822(row.updated_ms),
         "uri": format_args!("{path}.json"),
         "media_url": format_args!("{base}{path}"),
-        "subresource_uris": {},
+        "subresource_uris": {"transcriptions": format_args!("{path}/Transcriptions.json")},
     })
 }
 

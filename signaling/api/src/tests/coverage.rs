@@ -12,7 +12,7 @@ use store::{
     ParticipantStatus, QueueCommand, QueueFigures, RecordingRecord, RecordingStatus, Reply,
 };
 
-use super::{House, MAIN, ORIGIN, T0, account_path, call, recording};
+use super::{House, MAIN, ORIGIN, T0, account_path, call, recording, transcript};
 use crate::{Method, Response, Step, render};
 
 const TABLE: &str = include_str!("../../../contract/coverage.tsv");
@@ -44,7 +44,7 @@ fn every_operation_and_parameter_of_the_specification_has_one_state() {
             assert!(names.contains(&*parameter), "{place}: {parameter} has no state");
         }
     }
-    assert_eq!(operations, 148, "the data is whole");
+    assert_eq!(operations, 154, "the data is whole");
     assert!(stated.is_empty(), "not in the specification: {stated:?}");
 }
 
@@ -198,7 +198,12 @@ impl World {
         for (status, name) in
             [(RecordingStatus::Completed, "Recording"), (RecordingStatus::Deleted, "Deleted")]
         {
-            let row = recording(status, if name == "Deleted" { 2 } else { 1 });
+            let mut row = recording(status, if name == "Deleted" { 2 } else { 1 });
+            if name == "Recording" {
+                row.transcript = Some(transcript());
+                sids.insert("RecordingSid", row.sid.to_string());
+                sids.insert("Transcription", store::Transcript::sid(row.sid).to_string());
+            }
             sids.insert(name, row.sid.to_string());
             house.commit(Change::PutRecording(Arc::new(row)));
         }
@@ -286,6 +291,7 @@ impl World {
     fn real(&self, path: &str) -> String {
         let path = path.replacen('.', ACCOUNT, usize::from(path.starts_with("./")));
         let own = match () {
+            () if path.contains("/Transcriptions/") => "Transcription",
             () if path.contains("/Conferences/") && path.contains("/Recordings/") => {
                 "ConferenceRecording"
             }

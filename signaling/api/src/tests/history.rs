@@ -32,7 +32,7 @@ fn a_recording_is_metadata_and_audio_under_one_path() {
             "duration": "12", "start_time": DATE, "price": null, "price_unit": "USD",
             "error_code": null, "encryption_details": null,
             "date_created": DATE, "date_updated": DATE, "uri": format!("{path}.json"),
-            "media_url": format!("http://gw.example:8080{path}"), "subresource_uris": {},
+            "media_url": format!("http://gw.example:8080{path}"), "subresource_uris": {"transcriptions": format!("{path}/Transcriptions.json")},
         })
     );
     for suffix in ["", ".wav"] {
@@ -201,4 +201,40 @@ fn one_store_feeds_notifications_alerts_and_events() {
             },
         }])
     );
+}
+
+#[test]
+fn a_transcript_lies_beside_its_recording_and_in_the_list_of_the_account() {
+    let mut house = House::new();
+    let row = RecordingRecord {
+        transcript: Some(super::transcript()),
+        ..recording(RecordingStatus::Completed, 1)
+    };
+    house.commit(Change::PutRecording(Arc::new(row.clone())));
+    house.commit(Change::PutRecording(Arc::new(recording(RecordingStatus::Completed, 2))));
+    let sid = store::Transcript::sid(row.sid);
+    let fetched = house.get(&account_path(&format!("/Transcriptions/{sid}.json")));
+    assert_eq!(
+        fetched.body,
+        json!({
+            "sid": sid.to_string(), "account_sid": MAIN.to_string(), "api_version": "2010-04-01",
+            "recording_sid": row.sid.to_string(), "status": "completed",
+            "transcription_text": "hello world", "type": "fast", "duration": "7",
+            "price": null, "price_unit": "USD", "date_created": DATE, "date_updated": DATE,
+            "uri": account_path(&format!("/Transcriptions/{sid}.json")),
+        })
+    );
+    for list in
+        ["/Transcriptions.json".to_owned(), format!("/Recordings/{}/Transcriptions.json", row.sid)]
+    {
+        let rows = house.get(&account_path(&list)).body["transcriptions"].clone();
+        assert_eq!(rows, json!([fetched.body]), "{list}");
+    }
+    let other = account_path(&format!("/Recordings/RE{:032x}/Transcriptions/{sid}.json", 2));
+    assert_eq!(house.get(&other).status, 404);
+    let path = account_path(&format!("/Transcriptions/{sid}.json"));
+    assert_eq!(house.delete(&path).status, 204);
+    assert_eq!(house.get(&path).code(), 20404);
+    let recording = account_path(&format!("/Recordings/{}.json", row.sid));
+    assert_eq!(house.get(&recording).body["status"], "completed");
 }

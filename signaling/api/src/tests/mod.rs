@@ -253,6 +253,16 @@ fn call(number: u64, status: CallStatus) -> CallRecord {
     }
 }
 
+fn transcript() -> store::Transcript {
+    store::Transcript {
+        status: store::TranscriptStatus::Completed,
+        text: "hello world".to_owned(),
+        duration_s: 7,
+        created_ms: T0,
+        updated_ms: T0,
+    }
+}
+
 fn recording(status: RecordingStatus, channels: u8) -> RecordingRecord {
     RecordingRecord {
         sid: RecordingSid(u128::from(channels)),
@@ -267,6 +277,7 @@ fn recording(status: RecordingStatus, channels: u8) -> RecordingRecord {
         start_ms: T0,
         error_code: None,
         encryption: None,
+        transcript: None,
         created_ms: T0,
         updated_ms: T0,
         track: store::RecordingTrack::Inbound,

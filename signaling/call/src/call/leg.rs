@@ -402,6 +402,7 @@ impl Call {
             && self.requests.is_empty()
             && self.streams.is_empty()
             && self.transcriptions.is_empty()
+            && self.transcripts.is_empty()
             && self.siprecs.is_empty()
             && self.recordings.values().all(|recording| recording.done);
         if done && !self.facts.finished {
@@ -420,6 +421,7 @@ impl Call {
         self.requests.clear();
         self.streams.clear();
         self.transcriptions.clear();
+        self.transcripts.clear();
         self.lanes.clear();
         self.siprecs.clear();
         self.recordings.clear();

@@ -23,6 +23,7 @@ mod state;
 mod streams;
 mod timer;
 mod transcriptions;
+mod transcripts;
 mod transfer;
 mod webhooks;
 
@@ -44,6 +45,7 @@ use self::state::{Ending, Facts, Leg, Names};
 use self::streams::{StreamState, WaitingStream};
 use self::timer::Timer;
 use self::transcriptions::{TranscriptionState, WaitingTranscription};
+use self::transcripts::TranscriptState;
 use self::transfer::Transferring;
 use crate::effect::{CallEffect, StatusChange, TimelineEntry};
 use crate::ids::{HttpId, PromptId, RecognitionId};
@@ -77,6 +79,8 @@ pub struct Call {
     transcriptions: BTreeMap<LiveTranscriptionSid, TranscriptionState>,
     /// Transcriptions that a document started before the answer: they begin with it.
     transcriptions_waiting: Vec<WaitingTranscription>,
+    /// Transcripts of recordings that are being made.
+    transcripts: BTreeMap<RecordingSid, TranscriptState>,
     /// Callbacks of recognitions that wait for the ones before them.
     lanes: BTreeMap<RecognitionId, CallbackLane>,
     siprecs: BTreeMap<SiprecSid, SiprecState>,
@@ -114,6 +118,7 @@ impl Call {
             streams_waiting: Vec::new(),
             transcriptions: BTreeMap::new(),
             transcriptions_waiting: Vec::new(),
+            transcripts: BTreeMap::new(),
             lanes: BTreeMap::new(),
             siprecs: BTreeMap::new(),
             siprecs_waiting: Vec::new(),
@@ -178,6 +183,7 @@ impl Call {
             }
             CallInput::RecordingDone { recording, outcome } => {
                 self.recording_done(recording, &outcome);
+                self.settle_transcript(now, recording, &outcome);
             }
             CallInput::Child { sid, event } => self.child_event(now, sid, event),
             CallInput::Parent(command) => self.parent_command(now, command),
@@ -197,6 +203,7 @@ impl Call {
             CallInput::Stream { stream, event } => self.on_stream(now, stream, event),
             CallInput::Recognition { recognition, event } => {
                 let event = self.on_transcription(now, recognition, event);
+                let event = event.and_then(|event| self.on_transcript(now, recognition, event));
                 if let Some(event) = event {
                     self.on_activity(|activity, call| {
                         activity.on_recognition(call, now, recognition, &event)

@@ -229,6 +229,7 @@ impl Call {
         if state.ended.is_none() {
             state.ended = Some(now);
             self.effect(CallEffect::StopRecording { recording });
+            self.finish_transcript(recording);
             self.report_recording(recording, RecordingEvent::Stopped, "stopped");
         }
     }
@@ -261,6 +262,7 @@ impl Call {
         {
             state.ended = Some(now);
             self.report_recording(recording, RecordingEvent::Stopped, "stopped");
+            self.finish_transcript(recording);
         }
         self.on_activity(|activity, call| activity.on_recording_ended(call, now, recording, cause));
     }

@@ -24,7 +24,7 @@ use crate::speech::Speech;
 use crate::status::CallStatus;
 use crate::twiml::verb::{Link, Play, Reject};
 use crate::twiml::{Document, Placed, Verb};
-use crate::webhook::{HttpKind, WebUrl, WebUrlError};
+use crate::webhook::{WebUrl, WebUrlError};
 
 /// The running document, and counters that bound an application that redirects in circles.
 #[derive(Debug, Default)]

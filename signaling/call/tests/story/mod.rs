@@ -251,6 +251,9 @@ impl Story {
                 self.recognitions.push(*plan);
                 word
             }
+            CallEffect::Transcript { transcript, .. } => {
+                format!("transcript {} {}", transcript.status.as_str(), transcript.text)
+            }
             CallEffect::StopRecognition { how, .. } => format!("stop listening {how:?}"),
             CallEffect::StartSiprec(plan) => {
                 let word = format!("siprec {}", plan.settings.connector);

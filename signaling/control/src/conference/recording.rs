@@ -42,6 +42,7 @@ impl Control {
             start_ms: now.unix_ms,
             error_code: None,
             encryption: None,
+            transcript: None,
             created_ms: now.unix_ms,
             updated_ms: now.unix_ms,
             track: store::RecordingTrack::Both,

@@ -15,7 +15,8 @@ use call::{
     RecognitionStop,
 };
 use shared::media::{TapEnd, TapLimits};
-use shared::{CallSid, MediaCommand, Sink, TapId};
+use shared::{CallSid, MediaCommand, RecordingSid, Sink, TapId};
+use store::{Change, Transcript};
 
 use crate::control::Control;
 use crate::effect::Effect;
@@ -99,6 +100,18 @@ impl Control {
         self.links.remove_tap(tap);
         self.stop_recognition(sid, recognition, RecognitionStop::Finish);
         true
+    }
+
+    /// The transcript of a recording whose row is on its way to disk.
+    pub(crate) fn note_transcript(
+        &mut self,
+        sid: CallSid,
+        recording: RecordingSid,
+        transcript: Box<Transcript>,
+    ) {
+        let Some(account) = self.calls.get(&sid).map(|entry| entry.account) else { return };
+        let transcript = Some(transcript);
+        self.commit(None, Change::NoteTranscript { account, recording, transcript });
     }
 
     /// The core of the call is lost: its taps end without an event.

@@ -387,4 +387,8 @@ CREATE INDEX calls_owing ON calls(sid) WHERE owed_callback IS NOT NULL;
     "
 ALTER TABLE recordings ADD COLUMN encryption TEXT;
 ",
+    "
+ALTER TABLE recordings ADD COLUMN transcript TEXT;
+CREATE INDEX recordings_transcribed ON recordings(account, sid) WHERE transcript IS NOT NULL;
+",
 ];

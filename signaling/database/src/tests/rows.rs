@@ -104,6 +104,7 @@ pub(crate) fn recording(number: u64, status: RecordingStatus) -> RecordingRecord
         start_ms: T0,
         error_code: None,
         encryption: None,
+        transcript: None,
         created_ms: T0,
         updated_ms: T0,
         track: store::RecordingTrack::Inbound,

@@ -363,3 +363,52 @@ fn doctor_says_which_engines_work() {
     let (said, works) = examined("");
     assert!(said.contains("no engine is set") && !works, "{said}");
 }
+
+#[test]
+fn a_recorded_message_is_transcribed_and_rest_lists_and_deletes_the_text() {
+    let verbs = "<Record action=\"/after\" transcribe=\"true\" transcribeCallback=\"/text\" \
+                 timeout=\"2\" playBeep=\"false\" trim=\"do-not-trim\"/>";
+    let mut rig = Rig::start(&engine(""), verbs);
+    rig.speak(1_000);
+    rig.quiet(1_000);
+    rig.speak(1_000);
+    rig.quiet(3_000);
+    rig.application.wait_for_path("/after");
+    let text = rig.application.wait_for_path("/text");
+    let (sid, recording) = (value(&text, "TranscriptionSid"), value(&text, "RecordingSid"));
+    assert_eq!(value(&text, "TranscriptionStatus"), "completed");
+    assert_eq!(value(&text, "TranscriptionType"), "fast");
+    assert!(value(&text, "TranscriptionText").matches("one two three").count() == 2, "{text:?}");
+    assert!(value(&text, "TranscriptionUrl").ends_with(&format!("/Transcriptions/{sid}")));
+    assert!(sid.starts_with("TR") && value(&text, "RecordingUrl").ends_with(recording), "{sid}");
+    let printed = sdk::python(
+        &rig.gateway,
+        &format!(
+            "rows = client.transcriptions.list()\n\
+             assert [row.sid for row in rows] == ['{sid}'], rows\n\
+             row = client.recordings('{recording}').transcriptions.list()[0]\n\
+             assert (row.status, row.recording_sid, row.type) == ('completed', '{recording}', 'fast')\n\
+             assert int(row.duration) >= 4, row.duration\n\
+             print(client.transcriptions('{sid}').fetch().transcription_text)\n\
+             assert client.recordings('{recording}').transcriptions('{sid}').delete()\n\
+             assert client.transcriptions.list() == []\n\
+             assert client.recordings('{recording}').fetch().status == 'completed'\n"
+        ),
+    );
+    assert_eq!(printed.trim(), value(&text, "TranscriptionText"));
+    rig.end();
+}
+
+#[test]
+fn a_message_that_is_too_short_or_that_nobody_can_transcribe_has_no_text() {
+    let verbs = "<Record action=\"/after\" transcribe=\"true\" transcribeCallback=\"/text\" \
+                 timeout=\"0\" playBeep=\"false\" finishOnKey=\"#\"/>";
+    for (settings, code) in [(engine(""), "13617"), (String::new(), "13614")] {
+        let mut rig = Rig::start(&settings, verbs);
+        rig.speak(600);
+        rig.press(11);
+        rig.application.wait_for_path("/after");
+        rig.notified(code);
+        rig.end();
+    }
+}

@@ -138,6 +138,10 @@ impl Snapshot {
                 },
                 reply: Reply::Deleted,
             }),
+            Write::DeleteTranscript { recording } => Ok(Planned {
+                change: Change::NoteTranscript { account, recording: *recording, transcript: None },
+                reply: Reply::Deleted,
+            }),
         }
     }
 }

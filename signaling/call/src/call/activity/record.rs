@@ -62,6 +62,9 @@ impl Call {
         };
         let recording = plan.recording;
         self.start_recording(now, plan, callback);
+        if spec.is_transcribed {
+            self.start_transcript(recording, spec.transcribe_callback.take());
+        }
         recording
     }
 

@@ -25,6 +25,10 @@ pub struct Record {
     pub trim: bool,
     /// Its status callback; `None` sends none.
     pub callback: Option<RecordingLink>,
+    /// Whether it is transcribed.
+    pub is_transcribed: bool,
+    /// Gets the transcript; `None` sends none.
+    pub transcribe_callback: Option<Link>,
 }
 
 /// A recording status callback as written.
@@ -75,30 +79,56 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
     CALLBACK,
     CALLBACK_METHOD,
     CALLBACK_EVENT.fatal(),
-    attribute("transcribe", Kind::Flag, "Not supported.")
+    attribute("transcribe", Kind::Flag, "Whether it is transcribed.")
         .default("false")
         .code(Code::RECORD_TRANSCRIBE),
-    attribute("transcribeCallback", Kind::Url, "Not supported.").code(Code::TRANSCRIBE_CALLBACK),
+    attribute("transcribeCallback", Kind::Url, "Gets the transcript.")
+        .code(Code::TRANSCRIBE_CALLBACK),
     CONFIGURATION,
 ];
 
 pub(crate) fn read(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Record> {
     let attributes = Attributes::read(node, ATTRIBUTES, reading)?;
     reading.no_children(node);
-    if attributes.flag("transcribe") || attributes.is_written("transcribeCallback") {
-        let message = "transcription is not supported by this gateway: <Record> goes on without";
-        let position = reading.place(node);
-        reading.warn(Code::VERB_NOT_SUPPORTED, message, position);
-    }
+    // The callback alone means the same.
+    let transcribe_callback =
+        attributes.text("transcribeCallback").filter(|url| !url.is_empty()).map(str::to_owned);
+    let is_transcribed = attributes.flag("transcribe")
+        || (transcribe_callback.is_some() && !attributes.is_written("transcribe"));
     Ok(Some(Record {
         action: action(&attributes),
         timeout_s: attributes.whole("timeout"),
         finish_on_key: attributes.text("finishOnKey").unwrap_or("").to_owned(),
-        max_length_s: attributes.whole("maxLength"),
+        max_length_s: max_length(&attributes, is_transcribed, node, reading),
         play_beep: attributes.flag("playBeep"),
         trim: attributes.word("trim") == "trim-silence",
         callback: callback(&attributes),
+        is_transcribed,
+        transcribe_callback: transcribe_callback
+            .map(|url| Link { url, method: store::HttpMethod::Post }),
     }))
+}
+
+/// A transcript is of two minutes at most; a longer recording is not cut for it.
+fn max_length(
+    attributes: &Attributes<'_>,
+    is_transcribed: bool,
+    node: Node<'_, '_>,
+    reading: &mut Reading<'_>,
+) -> u32 {
+    if !is_transcribed {
+        return attributes.whole("maxLength");
+    }
+    if !attributes.is_written("maxLength") {
+        return limits::TRANSCRIBED_S_MAX;
+    }
+    let length_s = attributes.whole("maxLength");
+    if length_s > limits::TRANSCRIBED_S_MAX {
+        let message = "`maxLength` is more than 120: a longer recording is not transcribed";
+        let position = reading.place(node);
+        reading.warn(Code::RECORD_TRANSCRIBE_LENGTH, message, position);
+    }
+    length_s
 }
 
 /// The recording status callback of `<Record>` and `<Dial>`.
@@ -142,8 +172,15 @@ mod tests {
     }
 
     #[test]
-    fn transcription_is_named_as_missing() {
-        assert_eq!(codes("<Record transcribe=\"true\"/>"), [Code::VERB_NOT_SUPPORTED]);
+    fn a_transcribed_recording_has_two_minutes() {
+        let plain = record("<Record transcribe=\"true\"/>");
+        assert!(plain.is_transcribed && codes("<Record transcribe=\"true\"/>").is_empty());
+        assert_eq!((plain.max_length_s, plain.transcribe_callback), (120, None));
+        assert!(record("<Record transcribeCallback=\"/t\"/>").is_transcribed);
+        let not = "<Record transcribe=\"false\" transcribeCallback=\"/t\"/>";
+        assert!(!record(not).is_transcribed);
+        let long = "<Record transcribe=\"true\" maxLength=\"121\"/>";
+        assert_eq!(codes(long), [Code::RECORD_TRANSCRIBE_LENGTH]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use rusqlite::{Transaction, params, params_from_iter};
-use store::{Column, Conflict, HttpExchange, Recorded, TimelineRecord};
+use store::{Column, Conflict, HttpExchange, Recorded, TimelineRecord, Transcript};
 
 use super::resources::comma_separated;
 use super::{Failure, Written, first};
@@ -93,6 +93,23 @@ pub(super) fn note_upload(
              WHERE sid = ?1 AND account = ?2 AND status = 'completed'",
         )?
         .execute(params![recording, account, error_code, updated_ms])?;
+    Ok(())
+}
+
+pub(super) fn note_transcript(
+    transaction: &Transaction<'_>,
+    account: Bits,
+    recording: Bits,
+    transcript: Option<&Transcript>,
+) -> Written {
+    let json = transcript.map(serde_json::to_string).transpose();
+    let json = json.map_err(|error| Failure::Refused(error.into()))?;
+    transaction
+        .prepare_cached(
+            "UPDATE recordings SET transcript = ?3
+             WHERE sid = ?1 AND account = ?2 AND status <> 'deleted'",
+        )?
+        .execute(params![recording, account, json])?;
     Ok(())
 }
 

@@ -19,7 +19,9 @@ use store::{Change, Conflict, Outcome, ResourceKind, Retained, Retention, Sealer
 use super::error::cannot_write;
 use super::retention::retain;
 use super::sql::Bits;
-use history::{add_exchange, delete_call, delete_recording, note_upload, put, put_timeline};
+use history::{
+    add_exchange, delete_call, delete_recording, note_transcript, note_upload, put, put_timeline,
+};
 use resources::{delete, insert, map, unmap, update};
 
 /// The connection for writes. Lives on the store thread.
@@ -167,6 +169,10 @@ fn write(transaction: &Transaction<'_>, sealer: &dyn Sealer, change: &Change) ->
             Bits(recording.0),
             *deleted_ms,
         ),
+        Change::NoteTranscript { account, recording, transcript } => {
+            let row = transcript.as_deref();
+            note_transcript(transaction, Bits(account.0), Bits(recording.0), row)
+        }
         Change::NoteUpload { account, recording, error_code, updated_ms } => note_upload(
             transaction,
             Bits(account.0),
