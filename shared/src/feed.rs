@@ -3,12 +3,11 @@
 //! Signaling opens a feed with `MediaCommand::StartFeed` and then gives its name to the thread that has the
 //! audio. That thread writes [`FeedItem`]s to the one ring that leads down to the core. The core keeps at
 //! most `limits::FEED_FRAMES_MAX` frames of a feed and sends one every 20 ms, so a deeper queue, and the pace at
-//! which it is emptied, are the thread's. What the thread cannot know without the core is how far the party
-//! has heard: for that it puts numbered marks between frames, and the core answers with
-//! `MediaEvent::FeedPlayed`.
+//! which it is emptied, are the thread's. How far the party has heard stands in each frame of a tap of the leg
+//! (`TapFrame::feed_passed`), so a writer has one beside its feed.
 //!
-//! Everything about a feed but its start and its end travels on this ring, so that audio, marks and clears stay
-//! in the order in which they were written.
+//! Everything about a feed but its start and its end travels on this ring, so that audio and clears stay in the
+//! order in which they were written.
 
 use crate::codec::FRAME_SAMPLES;
 use crate::ids::{FeedId, LegId};
@@ -31,10 +30,7 @@ pub enum FeedPart {
     /// 20 ms of audio in the codec of the feed, behind the audio that waits. Dropped and counted where
     /// `limits::FEED_FRAMES_MAX` frames wait.
     Audio([u8; FRAME_SAMPLES]),
-    /// Report when all audio before this item has been played: at once where none waits. The writer counts
-    /// from 1 upwards, so one report stands for all lower marks.
-    Mark(u32),
-    /// Drop the audio that waits; its marks are reported at once.
+    /// Drop the audio that waits.
     Clear,
 }
 

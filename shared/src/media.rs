@@ -249,21 +249,8 @@ pub enum MediaEvent {
     },
     /// A tap ended; its last frame is in the ring of its sink already.
     TapEnded { leg: LegId, tap: TapId, cause: TapEnd },
-    /// The party has heard, or will never hear, all audio of a feed before this mark.
-    FeedPlayed {
-        leg: LegId,
-        feed: FeedId,
-        /// The highest mark that was reached; stands for all lower ones.
-        mark: u32,
-    },
     /// A feed ended; its items are dropped from now on.
-    FeedEnded {
-        leg: LegId,
-        feed: FeedId,
-        /// The highest mark that was reached; 0 where none was.
-        mark: u32,
-        cause: FeedEnd,
-    },
+    FeedEnded { leg: LegId, feed: FeedId, cause: FeedEnd },
     /// A member of a room began to speak, or stopped. Sent only for members whose voice somebody hears.
     Talking {
         leg: LegId,

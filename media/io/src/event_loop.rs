@@ -37,7 +37,7 @@ pub(crate) trait Machine {
         out: &mut impl Output,
     ) -> Received;
     fn mesh_receive(&mut self, now: Instant, frame: &MeshFrame, out: &mut impl Output);
-    fn feed(&mut self, item: &FeedItem, out: &mut impl Output);
+    fn feed(&mut self, item: &FeedItem);
     fn tick(&mut self, now: Instant, out: &mut impl Output);
     fn poll_timeout(&self) -> Option<Instant>;
     fn meters(&self) -> &PlaneMeters;
@@ -197,8 +197,7 @@ impl<'a, M: Machine, D: Driver> EventLoop<'a, M, D> {
     fn take_feed(&mut self, waiting: usize) -> bool {
         for _ in 0..waiting.min(TURN_FEED_ITEMS) {
             let Ok(item) = self.ends.feed.pop() else { return false };
-            let mut out = Outlet { sender: self.driver.sender(), uplink: &mut self.ends.uplink };
-            self.machine.feed(&item, &mut out);
+            self.machine.feed(&item);
         }
         waiting > TURN_FEED_ITEMS
     }
@@ -391,7 +390,6 @@ fn is_informative(event: &MediaEvent) -> bool {
         | MediaEvent::LegStopped { .. }
         | MediaEvent::PlayEnded { .. }
         | MediaEvent::TapEnded { .. }
-        | MediaEvent::FeedPlayed { .. }
         | MediaEvent::FeedEnded { .. }
         | MediaEvent::MediaTimeout { .. }
         | MediaEvent::Detected { .. }
@@ -425,7 +423,7 @@ impl<S: Sender> Output for Outlet<'_, S> {
         self.uplink.send_event(event);
     }
 
-    fn has_room_for_marks(&self) -> bool {
+    fn has_room_for_speech(&self) -> bool {
         self.uplink.has_room_for_commands()
     }
 
@@ -504,8 +502,8 @@ impl Machine for Plane {
         Self::mesh_receive(self, now, frame, out);
     }
 
-    fn feed(&mut self, item: &FeedItem, out: &mut impl Output) {
-        Self::feed(self, item, out);
+    fn feed(&mut self, item: &FeedItem) {
+        Self::feed(self, item);
     }
 
     fn tick(&mut self, now: Instant, out: &mut impl Output) {

@@ -11,9 +11,6 @@
 //! early or late. After silence the buffer therefore waits for one frame more than a packet needs, at most one
 //! packet time: 20 ms of jitter are hidden, and a burst that is long enough starts at once. A full buffer drops
 //! the newest frame, so that delay never exceeds 200 ms; an empty one gives silence.
-//!
-//! A mark lies on the last frame before it. Marks grow, so the highest that was reached stands for all, and no
-//! number of marks takes more room.
 
 use shared::limits::FEED_FRAMES_MAX;
 use shared::{Codec, FRAME_SAMPLES, FeedId};
@@ -27,14 +24,11 @@ pub(crate) struct FeedBuffer {
     codec: Codec,
     state: FeedState,
     /// A ring of frames, `len` of them from `head` on.
-    frames: [Frame; FEED_FRAMES_MAX],
+    frames: [[u8; FRAME_SAMPLES]; FEED_FRAMES_MAX],
     head: usize,
     len: usize,
     /// Samples of the first frame that were sent: a packet need not hold whole frames.
     sent: usize,
-    /// The highest mark that was reached, and the highest that was reported.
-    reached: u32,
-    reported: u32,
     /// Frames that left the buffer or found it full, wrapping.
     passed: u32,
 }
@@ -44,13 +38,6 @@ enum FeedState {
     Dry,
     Filling,
     Playing,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    samples: [u8; FRAME_SAMPLES],
-    /// The highest mark right behind this frame; 0 where there is none.
-    mark: u32,
 }
 
 /// Outcome of the samples that a packet took.
@@ -70,12 +57,10 @@ impl FeedBuffer {
             id,
             codec,
             state: FeedState::Dry,
-            frames: [Frame { samples: [0; FRAME_SAMPLES], mark: 0 }; FEED_FRAMES_MAX],
+            frames: [[0; FRAME_SAMPLES]; FEED_FRAMES_MAX],
             head: 0,
             len: 0,
             sent: 0,
-            reached: 0,
-            reported: 0,
             passed: 0,
         }
     }
@@ -86,20 +71,12 @@ impl FeedBuffer {
             self.passed = self.passed.wrapping_add(1);
             return false;
         }
-        self.frames[self.place(self.len)] = Frame { samples: *samples, mark: 0 };
+        self.frames[self.place(self.len)] = *samples;
         self.len += 1;
         true
     }
 
-    /// Sets a mark behind what waits; it is reached at once where nothing does.
-    pub fn mark(&mut self, mark: u32) {
-        match self.len.checked_sub(1) {
-            Some(last) => self.frames[self.place(last)].mark = mark,
-            None => self.reached = mark,
-        }
-    }
-
-    /// Drops what waits and reaches its marks; answers the number of frames.
+    /// Drops what waits; answers the number of frames.
     pub fn clear(&mut self) -> u64 {
         let dropped = self.len as u64;
         while self.len > 0 {
@@ -135,17 +112,6 @@ impl FeedBuffer {
         self.take(samples, |_| {})
     }
 
-    /// A mark that was reached and not reported, which now counts as reported.
-    pub fn report(&mut self) -> Option<u32> {
-        let is_new = std::mem::replace(&mut self.reported, self.reached) != self.reached;
-        is_new.then_some(self.reached)
-    }
-
-    /// The highest mark that was reached; 0 where none was.
-    pub fn reached(&self) -> u32 {
-        self.reached
-    }
-
     /// Frames that were played, cleared or dropped since the feed began, modulo 2^32.
     pub fn passed(&self) -> u32 {
         self.passed
@@ -175,7 +141,7 @@ impl FeedBuffer {
         let mut finished = 0;
         while missing > 0 && self.len > 0 {
             let end = (self.sent + missing).min(FRAME_SAMPLES);
-            put(&self.frames[self.head].samples[self.sent..end]);
+            put(&self.frames[self.head][self.sent..end]);
             missing -= end - self.sent;
             self.sent = end;
             if end == FRAME_SAMPLES {
@@ -187,10 +153,6 @@ impl FeedBuffer {
     }
 
     fn finish_frame(&mut self) {
-        let mark = self.frames[self.head].mark;
-        if mark != 0 {
-            self.reached = mark;
-        }
         self.head = self.place(1);
         self.len -= 1;
         self.sent = 0;
@@ -211,12 +173,12 @@ mod tests {
         FeedBuffer::new(FeedId(1), Codec::Pcmu)
     }
 
-    /// The first sample of each packet of this length, and the marks reported after it.
-    fn play(buffer: &mut FeedBuffer, len: usize, packets: usize) -> Vec<(u8, Option<u32>)> {
+    /// The first sample of each packet of this length.
+    fn play(buffer: &mut FeedBuffer, len: usize, packets: usize) -> Vec<u8> {
         let packet = |_| {
             let mut packet = vec![0; len];
             buffer.fill(Codec::Pcmu, &mut packet);
-            (packet[0], buffer.report())
+            packet[0]
         };
         (0..packets).map(packet).collect()
     }
@@ -226,10 +188,10 @@ mod tests {
         let mut burst = buffer();
         (1..=3).for_each(|value| assert!(burst.push(&[value; 160])));
         let heard = play(&mut burst, 160, 4);
-        assert_eq!(heard, [(1, None), (2, None), (3, None), (0xFF, None)]);
+        assert_eq!(heard, [1, 2, 3, 0xFF]);
         let mut single = buffer();
         assert!(single.push(&[9; 160]));
-        assert_eq!(play(&mut single, 160, 3), [(0xFF, None), (9, None), (0xFF, None)]);
+        assert_eq!(play(&mut single, 160, 3), [0xFF, 9, 0xFF]);
     }
 
     #[test]
@@ -246,8 +208,7 @@ mod tests {
                 assert!(buffer.push(&[value; 160]));
             }
         }
-        let audio: Vec<u8> = heard.iter().map(|(value, _)| *value).skip(1).collect();
-        assert_eq!(audio, (1..=19).collect::<Vec<u8>>());
+        assert_eq!(heard[1..], (1..=19).collect::<Vec<u8>>());
     }
 
     #[test]
@@ -255,33 +216,16 @@ mod tests {
         let mut buffer = buffer();
         let taken = (0..15).filter(|value| buffer.push(&[*value; 160])).count();
         assert_eq!((taken, buffer.len()), (FEED_FRAMES_MAX, FEED_FRAMES_MAX));
-        assert_eq!(play(&mut buffer, 160, 11)[9..], [(9, None), (0xFF, None)]);
+        assert_eq!(play(&mut buffer, 160, 11)[9..], [9, 0xFF]);
     }
 
     #[test]
-    fn marks_are_reached_behind_their_frame_and_the_highest_stands_for_all() {
-        let mut buffer = buffer();
-        buffer.mark(1);
-        assert_eq!(buffer.report(), Some(1));
-        assert_eq!(buffer.report(), None);
-        assert!(buffer.push(&[1; 160]));
-        buffer.mark(2);
-        buffer.mark(3);
-        assert!(buffer.push(&[2; 160]));
-        assert_eq!(play(&mut buffer, 160, 2), [(1, Some(3)), (2, None)]);
-        buffer.mark(4);
-        assert_eq!(buffer.report(), Some(4));
-    }
-
-    #[test]
-    fn a_clear_drops_what_waits_and_reaches_its_marks() {
+    fn a_clear_drops_what_waits() {
         let mut buffer = buffer();
         (1..=4).for_each(|value| assert!(buffer.push(&[value; 160])));
-        buffer.mark(7);
-        assert_eq!(play(&mut buffer, 80, 1), [(1, None)]);
+        assert_eq!(play(&mut buffer, 80, 1), [1]);
         assert_eq!(buffer.clear(), 4);
-        assert_eq!(buffer.report(), Some(7));
-        assert_eq!(play(&mut buffer, 160, 1), [(0xFF, None)]);
+        assert_eq!(play(&mut buffer, 160, 1), [0xFF]);
     }
 
     #[test]

@@ -67,8 +67,8 @@ pub trait Output {
     /// Send an event to signaling. Must not fail: the ring is sized for it (`shared::limits::EVENT_SLOTS`),
     /// and the shell takes no commands while signaling is behind with events.
     fn event(&mut self, event: MediaEvent);
-    /// Whether the event ring has room for [`MediaEvent::FeedPlayed`], which can wait for the next beat.
-    fn has_room_for_marks(&self) -> bool {
+    /// Whether the event ring has room for [`MediaEvent::Talking`], which can wait for the next beat.
+    fn has_room_for_speech(&self) -> bool {
         true
     }
     /// Send 20 ms to a sink; `false` when its ring is full (then the frame is lost and counted, except a

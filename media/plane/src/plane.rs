@@ -191,8 +191,8 @@ impl Plane {
     }
 
     /// Takes one item of a feed.
-    pub fn feed(&mut self, item: &FeedItem, out: &mut impl Output) {
-        self.take_feed_item(item, out);
+    pub fn feed(&mut self, item: &FeedItem) {
+        self.take_feed_item(item);
         debug_assert_eq!(self.meters.feed_balance(), 0, "a frame in no counter or in two");
     }
 

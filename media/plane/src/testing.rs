@@ -64,8 +64,6 @@ pub(crate) struct Hands {
     pub rtcp: Vec<(usize, bool)>,
     pub recorder_is_full: bool,
     pub mesh_is_full: bool,
-    /// Signaling is far behind with events.
-    pub marks_must_wait: bool,
     pub has_tier: bool,
     /// The tier takes no leg.
     pub tier_is_full: bool,
@@ -113,10 +111,6 @@ impl Output for Hands {
 
     fn event(&mut self, event: MediaEvent) {
         self.events.push(event);
-    }
-
-    fn has_room_for_marks(&self) -> bool {
-        !self.marks_must_wait
     }
 
     fn deliver(&mut self, sink: Sink, frame: TapFrame) -> bool {
@@ -260,9 +254,7 @@ impl World {
     /// Passes an item of a feed to the core of its leg.
     pub fn feed(&mut self, party: usize, feed: FeedId, part: FeedPart) {
         let leg = self.leg(party);
-        let (plane, hands) = &mut self.cores[usize::from(leg.core.0)];
-        plane.feed(&FeedItem { leg, feed, part }, hands);
-        self.settle();
+        self.cores[usize::from(leg.core.0)].0.feed(&FeedItem { leg, feed, part });
     }
 
     pub fn update(&mut self, party: usize, change: impl FnOnce(&mut LegPlan)) {

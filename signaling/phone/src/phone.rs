@@ -186,7 +186,6 @@ impl Phone {
                 | MediaEvent::Refused { .. }
                 | MediaEvent::Latched { .. }
                 | MediaEvent::TapEnded { .. }
-                | MediaEvent::FeedPlayed { .. }
                 | MediaEvent::FeedEnded { .. }
                 | MediaEvent::MediaTimeout { .. }
                 | MediaEvent::QualityChanged { .. }

@@ -200,7 +200,6 @@ impl StreamPort for Port {
                 self.passed += self.waiting as u32;
                 self.waiting = 0;
             }
-            FeedPart::Mark(_) => {}
         }
         true
     }

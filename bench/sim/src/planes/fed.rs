@@ -1,4 +1,4 @@
-//! The feed of a leg in the reference: a list of frames and marks, without a buffer or a clock.
+//! The feed of a leg in the reference: a list of frames, without a buffer or a clock.
 //!
 //! What passes unheard, on hold or under a prompt, it does not reckon: until the party hears a frame again it only
 //! knows that frames may have passed.
@@ -14,13 +14,9 @@ pub struct Fed {
     waiting: VecDeque<Frame>,
     /// Whether frames may have passed unheard.
     may_have_passed: bool,
-    /// Marks that were written, each with the last frame before it.
-    marks: VecDeque<(u32, Option<u32>)>,
-    reported: u32,
 }
 
 struct Frame {
-    number: u32,
     samples: Vec<u8>,
     /// Whether the core may have had no room for it.
     may_be_dropped: bool,
@@ -28,13 +24,7 @@ struct Frame {
 
 impl Fed {
     pub fn new(id: FeedId) -> Self {
-        Self {
-            id,
-            waiting: VecDeque::new(),
-            may_have_passed: false,
-            marks: VecDeque::new(),
-            reported: 0,
-        }
+        Self { id, waiting: VecDeque::new(), may_have_passed: false }
     }
 
     /// Nothing is heard of the feed for a while.
@@ -42,17 +32,13 @@ impl Fed {
         self.may_have_passed = true;
     }
 
-    pub fn frame(&mut self, number: u32, samples: Vec<u8>) {
+    pub fn frame(&mut self, samples: Vec<u8>) {
         let may_be_dropped = self.waiting.len() >= FEED_FRAMES_MAX;
         let is_certain =
             !self.may_have_passed && self.waiting.iter().all(|frame| !frame.may_be_dropped);
         if !may_be_dropped || !is_certain {
-            self.waiting.push_back(Frame { number, samples, may_be_dropped });
+            self.waiting.push_back(Frame { samples, may_be_dropped });
         }
-    }
-
-    pub fn mark(&mut self, mark: u32) {
-        self.marks.push_back((mark, self.waiting.back().map(|frame| frame.number)));
     }
 
     pub fn clear(&mut self) {
@@ -81,35 +67,5 @@ impl Fed {
             return Err(format!("{missed} frames are missing"));
         }
         Ok(())
-    }
-
-    /// The core reports a mark; the finding.
-    pub fn reports(&mut self, mark: u32) -> Result<(), String> {
-        let waits = |after: &u32| {
-            let frame = self.waiting.iter().find(|frame| frame.number == *after);
-            frame.is_some_and(|frame| !frame.may_be_dropped) && !self.may_have_passed
-        };
-        let written = self.marks.iter().find(|(written, _)| *written == mark);
-        let Some((_, after)) = written else { return Err(format!("mark {mark} is not waiting")) };
-        if after.as_ref().is_some_and(waits) {
-            return Err(format!("mark {mark} before its frame"));
-        }
-        self.marks.retain(|(written, _)| *written > mark);
-        self.reported = mark;
-        Ok(())
-    }
-
-    /// The feed ends with this as the highest mark that was reached; the finding.
-    pub fn ends(&self, mark: u32) -> Result<(), String> {
-        if mark != self.reported {
-            return Err(format!("ended at mark {mark}, reported was {}", self.reported));
-        }
-        let is_heard = |after: &Option<u32>| {
-            after.is_none_or(|after| self.waiting.iter().all(|frame| frame.number != after))
-        };
-        match self.marks.iter().find(|(_, after)| is_heard(after)) {
-            Some((mark, _)) => Err(format!("mark {mark} was never reported")),
-            None => Ok(()),
-        }
     }
 }

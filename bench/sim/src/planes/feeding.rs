@@ -1,4 +1,4 @@
-//! The thread of the story that feeds audio to the legs: at its pace, in bursts, with gaps, marks and clears.
+//! The thread of the story that feeds audio to the legs: at its pace, in bursts, with gaps and clears.
 
 use shared::{Codec, FeedId, FeedItem, FeedPart, MediaCommand};
 
@@ -9,7 +9,6 @@ use super::{PARTIES, Story, payload};
 pub struct Feeding {
     feed: FeedId,
     frames: u32,
-    marks: u32,
 }
 
 impl Story {
@@ -18,7 +17,7 @@ impl Story {
         let (leg, feed) = (self.leg(index), FeedId(self.next_feed));
         self.command(MediaCommand::StartFeed { leg, feed, codec: Codec::Pcmu });
         self.reference.feeds(index, feed);
-        self.parties[index].feeding = Some(Feeding { feed, frames: 0, marks: 0 });
+        self.parties[index].feeding = Some(Feeding { feed, frames: 0 });
     }
 
     pub(super) fn stop_feed(&mut self, index: usize) {
@@ -35,9 +34,6 @@ impl Story {
         for _ in 0..frames {
             self.feed_frame(index);
         }
-        if self.rng.permille(200) {
-            self.feed_mark(index);
-        }
         if self.rng.permille(15) {
             self.reference.fed(index, Fed::clear);
             self.give(index, FeedPart::Clear);
@@ -51,24 +47,14 @@ impl Story {
         // Voices that no party has.
         let samples = payload(PARTIES + index, number as u16);
         let frame = samples.as_slice().try_into().expect("160 samples");
-        self.reference.fed(index, |fed| fed.frame(number, samples));
+        self.reference.fed(index, |fed| fed.frame(samples));
         self.give(index, FeedPart::Audio(frame));
-    }
-
-    fn feed_mark(&mut self, index: usize) {
-        let Some(feeding) = &mut self.parties[index].feeding else { return };
-        feeding.marks += 1;
-        let mark = feeding.marks;
-        self.reference.fed(index, |fed| fed.mark(mark));
-        self.give(index, FeedPart::Mark(mark));
     }
 
     fn give(&mut self, index: usize, part: FeedPart) {
         let Some(Feeding { feed, .. }) = self.parties[index].feeding else { return };
         let item = FeedItem { leg: self.leg(index), feed, part };
         let core = self.core_of(index);
-        let (plane, hands) = &mut self.cores[core];
-        plane.feed(&item, hands);
-        self.take_events();
+        self.cores[core].0.feed(&item);
     }
 }

@@ -311,11 +311,8 @@ impl Reference {
                     self.same("a prompt ends at its end", &(at >= length), &true);
                 }
             }
-            MediaEvent::FeedPlayed { feed, mark, .. } => {
-                self.feed_event(feed, |fed| fed.reports(mark));
-            }
-            MediaEvent::FeedEnded { feed, mark, .. } => {
-                self.feed_event(feed, |fed| fed.ends(mark));
+            MediaEvent::FeedEnded { feed, .. } => {
+                self.check_feed(feed);
                 let party = self.feeds.remove(&feed);
                 let leg = party.and_then(|party| self.legs[party].as_mut());
                 leg.into_iter().for_each(|leg| leg.fed = None);
@@ -355,15 +352,16 @@ impl Reference {
         }
     }
 
-    fn feed_event(&mut self, feed: FeedId, check: impl FnOnce(&mut Fed) -> Result<(), String>) {
+    /// A feed that ends is the one that its leg has.
+    fn check_feed(&mut self, feed: FeedId) {
         let Some(party) = self.feeds.get(&feed).copied() else {
             return self.wrong.push(format!("{feed:?} is not open"));
         };
         // A leg that is gone took its feed with it.
-        let Some(leg) = &mut self.legs[party] else { return };
-        let fed = leg.fed.as_mut().filter(|fed| fed.id == feed);
-        let checked = fed.map_or(Err("another feed".to_owned()), check);
-        checked.unwrap_or_else(|wrong| self.tell(party, format!("{feed:?}: {wrong}")));
+        let Some(leg) = &self.legs[party] else { return };
+        if leg.fed.as_ref().is_none_or(|fed| fed.id != feed) {
+            self.tell(party, format!("{feed:?}: another feed"));
+        }
     }
 
     /// A party that may be sent to hears something every 20 ms, or every 200 ms while it is relayed to.

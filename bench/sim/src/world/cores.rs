@@ -167,8 +167,7 @@ impl Cores {
 
     /// Hands an item of a feed to its core.
     pub fn feed(&mut self, item: &FeedItem) {
-        let Core { plane, wanted, .. } = self.core(item.leg.core);
-        plane.feed(item, wanted);
+        self.core(item.leg.core).plane.feed(item);
     }
 
     pub fn poll_frame(&mut self, core: CoreId) -> Option<(Sink, TapFrame)> {

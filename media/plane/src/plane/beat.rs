@@ -46,7 +46,7 @@ impl Plane {
             return;
         }
         if self.legs.outbound(slot).playing {
-            self.pass_feed(slot, out);
+            self.pass_feed(slot);
         }
         if self.legs.outbound(slot).tapped {
             self.beat_taps(slot, out);
@@ -167,7 +167,7 @@ impl Plane {
             return;
         }
         let packet = &mut [0; SAMPLES_MAX][..len];
-        let is_audio = self.fill_from_feed(slot, packet, out);
+        let is_audio = self.fill_from_feed(slot, packet);
         let origin = if is_audio { Origin::Feed } else { Origin::Silence };
         self.send_or_pass(slot, now_samples, packet, origin, out);
     }

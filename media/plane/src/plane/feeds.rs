@@ -23,7 +23,7 @@ impl Plane {
     ) {
         if !self.open_feed(leg, feed, codec, out) {
             self.meters.commands_refused += 1;
-            out.event(MediaEvent::FeedEnded { leg, feed, mark: 0, cause: FeedEnd::Refused });
+            out.event(MediaEvent::FeedEnded { leg, feed, cause: FeedEnd::Refused });
         }
     }
 
@@ -59,7 +59,7 @@ impl Plane {
         let Some(leg) = self.legs.leg_mut(slot) else { return };
         let place = leg.feed.take();
         let Some(buffer) = self.feeds.at(place) else { return };
-        let (leg, feed, mark) = (leg.id, buffer.id, buffer.reached());
+        let (leg, feed) = (leg.id, buffer.id);
         let dropped = buffer.clear();
         self.feeds.free(place);
         self.meters.feeds -= 1;
@@ -67,16 +67,16 @@ impl Plane {
         self.meters.feed_frames_waiting -= dropped;
         self.legs.outbound_mut(slot).playing = self.legs.leg(slot).is_some_and(|leg| leg.plays());
         self.assert_consistent(slot);
-        out.event(MediaEvent::FeedEnded { leg, feed, mark, cause });
+        out.event(MediaEvent::FeedEnded { leg, feed, cause });
     }
 
-    pub(super) fn take_feed_item(&mut self, item: &FeedItem, out: &mut impl Output) {
+    pub(super) fn take_feed_item(&mut self, item: &FeedItem) {
         let is_audio = matches!(item.part, FeedPart::Audio(_));
         self.meters.feed_frames += u64::from(is_audio);
         let slot = self.slot_of(item.leg);
         let place = slot.and_then(|slot| self.legs.leg(slot)?.feed);
         let buffer = self.feeds.at(place).filter(|buffer| buffer.id == item.feed);
-        let (Some(slot), Some(buffer)) = (slot, buffer) else {
+        let Some(buffer) = buffer else {
             self.meters.feed_frames_unknown += u64::from(is_audio);
             return;
         };
@@ -85,35 +85,27 @@ impl Plane {
                 self.meters.feed_frames_waiting += 1;
             }
             FeedPart::Audio(_) => self.meters.feed_frames_full += 1,
-            FeedPart::Mark(mark) => buffer.mark(*mark),
             FeedPart::Clear => {
                 let dropped = buffer.clear();
                 self.meters.feed_frames_cleared += dropped;
                 self.meters.feed_frames_waiting -= dropped;
             }
         }
-        self.report_mark(slot, out);
     }
 
     /// Fills the samples of a packet with the leg's feed; answers whether they hold any of its audio.
-    pub(super) fn fill_from_feed(
-        &mut self,
-        slot: usize,
-        packet: &mut [u8],
-        out: &mut impl Output,
-    ) -> bool {
+    pub(super) fn fill_from_feed(&mut self, slot: usize, packet: &mut [u8]) -> bool {
         let place = self.legs.leg(slot).and_then(|leg| leg.feed);
         let Some(buffer) = self.feeds.at(place) else { return false };
         let fed = buffer.fill(self.legs.outbound(slot).codec, packet);
         self.meters.feed_frames_played += fed.frames;
         self.meters.feed_frames_waiting -= fed.frames;
         self.meters.feed_underruns += u64::from(fed.ran_dry);
-        self.report_mark(slot, out);
         fed.is_audio
     }
 
     /// 20 ms of a feed pass unheard, because a prompt or digits play over it.
-    pub(super) fn pass_feed(&mut self, slot: usize, out: &mut impl Output) {
+    pub(super) fn pass_feed(&mut self, slot: usize) {
         let Some(leg) = self.legs.leg(slot) else { return };
         if leg.playing.is_none() {
             return;
@@ -123,19 +115,5 @@ impl Plane {
         let passed = buffer.pass(FRAME_SAMPLES);
         self.meters.feed_frames_played += passed;
         self.meters.feed_frames_waiting -= passed;
-        self.report_mark(slot, out);
-    }
-
-    /// Reports a mark that was reached. It waits for the next beat where signaling is far behind with events:
-    /// marks come from outside at any rate, so they must not take the room of events that cannot wait.
-    fn report_mark(&mut self, slot: usize, out: &mut impl Output) {
-        let Some(leg) = self.legs.leg(slot) else { return };
-        let Some(buffer) = self.feeds.at(leg.feed) else { return };
-        if !out.has_room_for_marks() {
-            return;
-        }
-        if let Some(mark) = buffer.report() {
-            out.event(MediaEvent::FeedPlayed { leg: leg.id, feed: buffer.id, mark });
-        }
     }
 }

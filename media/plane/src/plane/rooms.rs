@@ -288,7 +288,7 @@ struct RoomEvents<'p, O> {
 impl<O: Output> TickOutput for RoomEvents<'_, O> {
     fn talking(&mut self, leg: LegId, is_talking: bool) -> bool {
         // Speech comes from outside at any rate, so it must not take the room of events that cannot wait.
-        let has_room = self.out.has_room_for_marks();
+        let has_room = self.out.has_room_for_speech();
         if has_room {
             self.out.event(MediaEvent::Talking { leg, is_talking });
         }

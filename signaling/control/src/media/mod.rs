@@ -313,8 +313,6 @@ impl Control {
                 }
             }
             MediaEvent::TapEnded { tap, cause, .. } => self.on_tap_ended(tap, cause),
-            // A stream knows from its tap how much has passed, and sets no marks.
-            MediaEvent::FeedPlayed { .. } => {}
             MediaEvent::FeedEnded { feed, cause, .. } => self.on_feed_ended(feed, cause),
             MediaEvent::Detected { leg, answered_by, after_ms } => {
                 if let Some(sid) = self.links.call_of_leg(leg) {

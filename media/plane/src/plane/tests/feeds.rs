@@ -1,4 +1,4 @@
-//! Feeds: audio of threads, its marks, clears and ends.
+//! Feeds: audio of threads, its clears and ends.
 
 use shared::feed::FeedEnd;
 use shared::{FeedId, FeedPart};
@@ -18,14 +18,13 @@ fn feed(world: &mut World, party: usize, values: impl IntoIterator<Item = u8>) {
     }
 }
 
-/// The marks and ends that were reported since the last call.
-fn reports(world: &mut World) -> Vec<(u32, Option<FeedEnd>)> {
-    let report = |event: &MediaEvent| match event {
-        MediaEvent::FeedPlayed { mark, .. } => Some((*mark, None)),
-        MediaEvent::FeedEnded { mark, cause, .. } => Some((*mark, Some(*cause))),
+/// The ends that were reported since the last call.
+fn ends(world: &mut World) -> Vec<FeedEnd> {
+    let end = |event: &MediaEvent| match event {
+        MediaEvent::FeedEnded { cause, .. } => Some(*cause),
         _ => None,
     };
-    world.events().iter().filter_map(report).collect()
+    world.events().iter().filter_map(end).collect()
 }
 
 fn values(sent: &[Sent]) -> Vec<u8> {
@@ -58,7 +57,7 @@ fn numbers_continue_from_relay_to_feed_and_back() {
     // What the other party said meanwhile was used here, not relayed.
     let relayed = heard.iter().filter(|sent| sent.payload() == [0x11; 160]).count();
     assert_eq!(relayed, 5 + 1 + 5, "one of them is the feed's own");
-    assert_eq!(reports(&mut world), [(0, Some(FeedEnd::Stopped))]);
+    assert_eq!(ends(&mut world), [FeedEnd::Stopped]);
 }
 
 #[test]
@@ -72,23 +71,6 @@ fn a_feed_without_audio_is_silence() {
     assert_continuous(&heard);
     let meters = world.cores[0].0.meters();
     assert_eq!((meters.sent_silence, meters.sent_feed, meters.feed_underruns), (10, 0, 0));
-}
-
-#[test]
-fn marks_are_reported_when_their_audio_was_played() {
-    let mut world = World::new(1);
-    let a = world.start(|_| ());
-    start_feed(&mut world, a, FEED);
-    world.feed(a, FEED, FeedPart::Mark(1));
-    assert_eq!(reports(&mut world), [(1, None)], "nothing waits before it");
-    feed(&mut world, a, [1, 2, 3]);
-    world.feed(a, FEED, FeedPart::Mark(2));
-    world.feed(a, FEED, FeedPart::Mark(3));
-    world.run(40);
-    assert_eq!(reports(&mut world), []);
-    world.run(20);
-    assert_eq!(reports(&mut world), [(3, None)]);
-    assert_eq!(values(&world.heard(a)), [1, 2, 3]);
 }
 
 #[test]
@@ -117,15 +99,13 @@ fn the_frames_of_a_tap_say_how_much_of_the_feed_has_passed() {
 }
 
 #[test]
-fn a_clear_silences_the_next_packet_and_reports_its_marks_at_once() {
+fn a_clear_silences_the_next_packet() {
     let mut world = World::new(1);
     let a = world.start(|_| ());
     start_feed(&mut world, a, FEED);
     feed(&mut world, a, 1..=8);
-    world.feed(a, FEED, FeedPart::Mark(9));
     world.run(40);
     world.feed(a, FEED, FeedPart::Clear);
-    assert_eq!(reports(&mut world), [(9, None)]);
     world.run(40);
     assert_eq!(values(&world.heard(a)), [1, 2, 0xFF, 0xFF]);
     let meters = world.cores[0].0.meters();
@@ -154,7 +134,6 @@ fn a_prompt_plays_over_a_feed_whose_time_passes() {
     let a = world.start(|_| ());
     start_feed(&mut world, a, FEED);
     feed(&mut world, a, 1..=9);
-    world.feed(a, FEED, FeedPart::Mark(1));
     world.run(40);
     play(&mut world, a, 3 * 160, 1);
     world.run(140);
@@ -162,8 +141,6 @@ fn a_prompt_plays_over_a_feed_whose_time_passes() {
     let heard = world.heard(a);
     assert_eq!(values(&heard), [1, 2, prompt, prompt, prompt, 5, 6, 7, 8]);
     assert_continuous(&heard);
-    world.run(20);
-    assert_eq!(reports(&mut world), [(1, None)]);
 }
 
 #[test]
@@ -212,43 +189,24 @@ fn a_feed_ends_once_and_says_why() {
     let [a, b, c] = legs;
     start_feed(&mut world, a, FEED);
     start_feed(&mut world, a, FeedId(41));
-    assert_eq!(reports(&mut world), [(0, Some(FeedEnd::Replaced))]);
+    assert_eq!(ends(&mut world), [FeedEnd::Replaced]);
     start_feed(&mut world, b, FeedId(42));
     // Two are open, which is all that this core may have.
     start_feed(&mut world, c, FeedId(43));
     let gone = LegId { generation: 9, ..world.leg(c) };
     let codec = Codec::Pcmu;
     world.command(MediaCommand::StartFeed { leg: gone, feed: FeedId(44), codec });
-    assert_eq!(reports(&mut world), [(0, Some(FeedEnd::Refused)); 2]);
-    world.feed(a, FeedId(41), FeedPart::Mark(5));
+    assert_eq!(ends(&mut world), [FeedEnd::Refused; 2]);
     for feed in [FEED, FeedId(41), FeedId(41)] {
         world.command(MediaCommand::StopFeed { leg: world.leg(a), feed });
     }
-    assert_eq!(reports(&mut world), [(5, None), (5, Some(FeedEnd::Stopped))]);
+    assert_eq!(ends(&mut world), [FeedEnd::Stopped]);
     world.feed(b, FeedId(42), FeedPart::Audio([1; 160]));
     let leg = world.leg(b);
     world.command(MediaCommand::StopLeg { leg, quality: Box::default() });
-    assert_eq!(reports(&mut world), [(0, Some(FeedEnd::LegStopped))]);
+    assert_eq!(ends(&mut world), [FeedEnd::LegStopped]);
     let meters = world.cores[0].0.meters();
     assert_eq!((meters.feeds, meters.feed_frames_waiting, meters.feed_frames_cleared), (0, 0, 1));
-}
-
-#[test]
-fn a_mark_waits_while_signaling_is_behind_and_none_is_lost() {
-    let mut world = World::new(1);
-    let a = world.start(|_| ());
-    start_feed(&mut world, a, FEED);
-    world.cores[0].1.marks_must_wait = true;
-    for mark in 1..=4 {
-        feed(&mut world, a, [1, 1]);
-        world.feed(a, FEED, FeedPart::Mark(mark));
-        world.run(40);
-    }
-    world.run(100);
-    assert_eq!(reports(&mut world), []);
-    world.cores[0].1.marks_must_wait = false;
-    world.run(20);
-    assert_eq!(reports(&mut world), [(4, None)]);
 }
 
 #[test]

@@ -25,7 +25,7 @@ enum Step {
     Tap { party: usize },
     StartFeed { party: usize },
     StopFeed { party: usize },
-    Feed { party: usize, frames: u8, mark: u32 },
+    Feed { party: usize, frames: u8 },
     Clear { party: usize },
     Garbage { party: usize, bytes: Vec<u8> },
 }
@@ -59,8 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => party.clone().prop_map(|party| Step::Tap { party }),
         1 => party.clone().prop_map(|party| Step::StartFeed { party }),
         1 => party.clone().prop_map(|party| Step::StopFeed { party }),
-        3 => (party.clone(), 0u8..14, any::<u32>())
-            .prop_map(|(party, frames, mark)| Step::Feed { party, frames, mark }),
+        3 => (party.clone(), 0u8..14).prop_map(|(party, frames)| Step::Feed { party, frames }),
         1 => party.clone().prop_map(|party| Step::Clear { party }),
         1 => (party, prop::collection::vec(any::<u8>(), 0..40))
             .prop_map(|(party, bytes)| Step::Garbage { party, bytes }),
@@ -107,9 +106,8 @@ fn take_step(world: &mut World, step: Step) {
         Step::StopFeed { party } => {
             world.command(MediaCommand::StopFeed { leg: world.leg(party), feed: FEED });
         }
-        Step::Feed { party, frames, mark } => {
+        Step::Feed { party, frames } => {
             (0..frames).for_each(|value| world.feed(party, FEED, FeedPart::Audio([value; 160])));
-            world.feed(party, FEED, FeedPart::Mark(mark));
         }
         Step::Clear { party } => world.feed(party, FEED, FeedPart::Clear),
         Step::Garbage { party, bytes } => {
@@ -143,8 +141,7 @@ fn outcome(cores: u8, steps: &[Step]) -> (Vec<Sent>, Vec<Sent>, Vec<String>, [u6
         MediaEvent::PlayEnded { cause, play, .. } => format!("{cause:?} {play:?}"),
         MediaEvent::Latched { source, .. } => format!("{source}"),
         MediaEvent::TapEnded { cause, .. } => format!("{cause:?}"),
-        MediaEvent::FeedPlayed { mark, .. } => format!("{mark}"),
-        MediaEvent::FeedEnded { mark, cause, .. } => format!("{mark} {cause:?}"),
+        MediaEvent::FeedEnded { cause, .. } => format!("{cause:?}"),
         _ => String::new(),
     };
     let mut events: Vec<String> = world.events().iter().map(reported).collect();
