@@ -170,6 +170,41 @@ fn label(url: &str) -> &str {
 }
 
 #[test]
+fn a_function_uses_the_api_in_this_process_and_sends_requests_past_the_guard() {
+    let gateway = Gateway::start("");
+    let application = Application::start(|_| Answer::twiml("<Hangup/>"));
+    let script = "exports.handler = async (context, event, callback) => {
+    const client = context.getTwilioClient();
+    const queue = await client.queues.create({ friendlyName: 'support' });
+    const stranger = await client.api.accounts('AC' + '9'.repeat(32)).fetch().catch((error) => error.status);
+    const body = new URLSearchParams({ a: 'b c' });
+    const answer = await fetch(event.outside, { method: 'POST', body });
+    const own = await fetch(event.own).catch((error) => error.cause.message);
+    callback(null, { queue: queue.friendlyName, stranger, status: answer.status, text: await answer.text(), own });
+};";
+    let url = deploy(&gateway, "clients", &[("/it", "public", script)]);
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("outside", &application.url("/asked"));
+    query.append_pair("own", &format!("http://{}/metrics", gateway.http));
+    let printed = run(Command::new("curl").arg("-sS").arg(format!(
+        "http://{}/functions/{}/it?{}",
+        gateway.http,
+        label(&url),
+        query.finish()
+    )));
+    let answer: Value = serde_json::from_str(&printed).unwrap_or_else(|_| panic!("{printed}"));
+    assert_eq!(answer["queue"], "support", "{answer}");
+    assert_eq!(answer["stranger"], 404, "{answer}");
+    assert_eq!(answer["status"], 200, "{answer}");
+    assert!(answer["text"].as_str().is_some_and(|text| text.contains("<Hangup/>")), "{answer}");
+    assert_eq!(application.wait_for_path("/asked").parameter("a"), Some("b c"));
+    let own = answer["own"].as_str().unwrap_or_default();
+    assert!(own.contains("a listener of this gateway"), "{answer}");
+    let queues = gateway.fetch("Queues.json").json();
+    assert_eq!(queues["queues"][0]["friendly_name"], "support", "{queues}");
+}
+
+#[test]
 fn packages_of_the_operator_are_there_and_others_fail_the_build() {
     let folder = tempfile::tempdir().expect("a folder");
     let package = folder.path().join("left-pad");
