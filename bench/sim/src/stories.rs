@@ -68,6 +68,40 @@ const DOCUMENTS: &[(&str, &str)] = &[
         "<Connect><Stream url=\"wss://bots.example/closing\"/></Connect><Say>Bye.</Say>",
     ),
     (
+        "gather-speech",
+        "<Gather input=\"dtmf speech\" action=\"/next\" partialResultCallback=\"/next\" \
+         speechTimeout=\"1\" maxSpeechTime=\"3\"><Say>Speak.</Say></Gather>",
+    ),
+    (
+        "gather-speech-slow",
+        "<Gather input=\"speech\" hints=\"slow\" action=\"/next\" speechTimeout=\"1\" \
+         maxSpeechTime=\"3\"/>",
+    ),
+    (
+        "gather-speech-dies",
+        "<Gather input=\"dtmf speech\" hints=\"dying\" action=\"/next\"/><Say>Bye.</Say>",
+    ),
+    (
+        "gather-speech-fails",
+        "<Gather input=\"speech\" hints=\"failing\" speechTimeout=\"1\" maxSpeechTime=\"2\"/>\
+         <Say>Bye.</Say>",
+    ),
+    ("gather-speech-nobody", "<Gather input=\"speech\" hints=\"absent\"/><Say>Bye.</Say>"),
+    (
+        "transcribed",
+        "<Start><Transcription statusCallbackUrl=\"/next\" partialResults=\"true\"/></Start>\
+         <Dial timeout=\"20\" action=\"/next\"><Sip>sip:bob@10.0.0.3</Sip></Dial>",
+    ),
+    (
+        "transcribed-slowly",
+        "<Start><Transcription statusCallbackUrl=\"/next\" hints=\"slow\"/></Start>\
+         <Dial timeout=\"20\"><Sip>sip:bob@10.0.0.3</Sip></Dial>",
+    ),
+    (
+        "record-transcribed",
+        "<Record maxLength=\"5\" transcribe=\"true\" transcribeCallback=\"/next\" action=\"/next\"/>",
+    ),
+    (
         "stream-beside",
         "<Start><Stream url=\"wss://bots.example/slow\" track=\"both_tracks\"/></Start>\
          <Dial timeout=\"20\" action=\"/next\"><Sip>sip:bob@10.0.0.3</Sip></Dial>",

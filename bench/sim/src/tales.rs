@@ -441,6 +441,45 @@ pub const TALES: &[Tale] = &[
         },
     },
     Tale {
+        name: "an engine hears what the caller says",
+        documents: &[
+            (
+                "/voice",
+                "<Gather input=\"dtmf speech\" action=\"/next\" timeout=\"9\" speechTimeout=\"1\"/>",
+            ),
+            THANKS,
+        ],
+        answers: (true, true),
+        act: |world| {
+            world.call(ms(100));
+            world.user(ms(2_500), ALICE, Command::Play(voice(ALICE)));
+        },
+        expect: |check| {
+            check.next("SpeechResult", "one two");
+            check.next("Confidence", "0.93");
+            check.same("finals", check.world.recognitions.finals, 1);
+            check.hears_prompt(ALICE, 0);
+        },
+    },
+    Tale {
+        name: "an engine dies and the caller presses keys",
+        documents: &[
+            (
+                "/voice",
+                "<Gather input=\"dtmf speech\" hints=\"dying\" action=\"/next\" numDigits=\"2\" \
+                 timeout=\"9\"/>",
+            ),
+            THANKS,
+        ],
+        answers: (true, true),
+        act: |world| {
+            world.call(ms(100));
+            world.user(ms(2_500), ALICE, Command::Play(voice(ALICE)));
+            world.user(ms(5_000), ALICE, Command::Press(KEYS.into()));
+        },
+        expect: |check| check.next("Digits", KEYS),
+    },
+    Tale {
         name: "an application says again what the caller says",
         documents: &[("/voice", "<Connect><Stream url=\"wss://bots.example/echo\"/></Connect>")],
         answers: (true, true),

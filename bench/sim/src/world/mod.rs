@@ -1,6 +1,8 @@
 //! The world around `Control`: phones, network, application, store, recorder, streams, media cores.
 
 mod cores;
+mod recognition_events;
+mod recognitions;
 mod recorder;
 mod stream_events;
 mod streams;
@@ -30,6 +32,7 @@ use crate::schedule::Schedule;
 use crate::webhook::Asked;
 
 use cores::{Cores, Packet};
+use recognitions::Recognitions;
 use recorder::Recorder;
 use streams::{Act, Streams};
 
@@ -37,6 +40,9 @@ pub const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const SIP_PORT: u16 = 5060;
 const PHONE_MEDIA_PORT: u16 = 4000;
 pub const PHONES: usize = 3;
+
+/// The engine of the world, which [`recognitions`] plays.
+const ENGINE: &str = "[[recognition.engine]]\nname = \"sim\"\ncommand = [\"sim\"]\n";
 
 /// The address of a phone.
 pub fn phone_ip(phone: usize) -> IpAddr {
@@ -60,6 +66,8 @@ enum Later {
     },
     /// An application does something at its end of a stream.
     Stream(StreamSid, Act),
+    /// The recognition engine answers.
+    Engine(call::recognition::UtteranceId, call::recognition::Answer),
 }
 
 /// Makes a REST request when its time has come; `None`: no request is sent.
@@ -105,6 +113,7 @@ pub struct World {
     cores: Cores,
     recorder: Recorder,
     pub streams: Streams,
+    pub recognitions: Recognitions,
     later: Schedule<Later>,
     /// Number of REST requests so far.
     requests: u64,
@@ -122,7 +131,8 @@ impl World {
         let Ground { cores, legs_a_core, network, answers } = ground;
         let mut rng = Rng::new(seed);
         let now = Now { mono: Instant::from_millis(1_000), unix_ms: START_UNIX_MS };
-        let layers = shared::config::Layers::default();
+        let mut layers = shared::config::Layers::default();
+        layers.add_file("sim.toml", ENGINE).expect("valid TOML");
         let config = shared::config::Config::from_layers(&layers).expect("the defaults make sense");
         let origin = shared::ids::Origin { node: 1, generation: 1 };
         let mut control_settings = ControlSettings::new(&config, origin, "http://10.0.0.1:8080");
@@ -158,6 +168,7 @@ impl World {
             cores: media,
             recorder: Recorder::default(),
             streams: Streams::default(),
+            recognitions: Recognitions::default(),
             later: Schedule::new(),
             requests: 0,
             legs_at_start,
@@ -246,6 +257,9 @@ impl World {
         if self.streams.len() != 0 {
             wrong.push(format!("{} streams never ended", self.streams.len()));
         }
+        if self.recognitions.len() != 0 {
+            wrong.push(format!("{} recognitions never ended", self.recognitions.len()));
+        }
         wrong
     }
 
@@ -291,6 +305,7 @@ impl World {
             Later::Datagram { from, to, bytes } => self.deliver(from, to, bytes),
             Later::Clock { jump_ms } => self.now.unix_ms += jump_ms,
             Later::Stream(stream, act) => self.happen_on_stream(stream, act),
+            Later::Engine(utterance, answer) => self.engine_answers(utterance, answer),
             Later::Rest(ask) => {
                 if let Some(command) = ask(self) {
                     self.requests += 1;
@@ -376,7 +391,7 @@ impl World {
                 match sink {
                     Sink::Recorder => self.record(&frame),
                     Sink::Stream => self.stream_frame(&frame),
-                    Sink::Recognition => {}
+                    Sink::Recognition => self.recognition_frame(&frame),
                 }
             }
             while let Some(Packet { from, to, bytes }) = self.cores.poll_packet(core) {
@@ -483,8 +498,11 @@ impl World {
             // No recording server is in this world.
             Effect::CopyTap { .. } | Effect::StopCopy { .. } => {}
             Effect::CloseStream { stream } => self.close_stream(stream),
-            Effect::StartRecognition { .. } | Effect::StopRecognition { .. } => {
-                self.faults.push("somebody is listened to".to_owned());
+            Effect::StartRecognition { call, tap, plan } => {
+                self.recognitions.start(call, tap, *plan);
+            }
+            Effect::StopRecognition { call, recognition, how } => {
+                self.stop_recognition(call, recognition, how);
             }
             Effect::Observe(Observation::Fault { place, sentence }) => {
                 self.faults.push(format!("{place}: {sentence}"));
