@@ -341,6 +341,8 @@ pub const SIP_NOUN_URI_MAX: usize = 255;
 
 /// REST request body, bytes. Past it: 413.
 pub const REST_BODY_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a REST request's body with the definition of a flow, each byte of which takes three in a form. Past it: 413.
+pub const FLOW_BODY_BYTES_MAX: usize = 3 * STUDIO_DEFINITION_BYTES_MAX + 4 * 1024;
 /// REST URL, bytes. Past it: 414.
 pub const REST_URL_BYTES_MAX: usize = 8 * 1024;
 /// REST headers, bytes. Past it: 431.
@@ -491,6 +493,14 @@ pub const HISTORY_JOURNAL_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Milliseconds that a commit may take. Past it: new writes with a waiting requester get 503.
 pub const STORE_COMMIT_MS_MAX: u64 = 5_000;
 
+/// Studio flows of one account. Past it: the request is refused.
+pub const FLOWS_ACCOUNT_MAX: usize = 500;
+/// Executions of flows that are active at once. Past it: 503 to webhooks, which leads to the fallback URL, and to REST.
+pub const STUDIO_EXECUTIONS_MAX: usize = 10_000;
+/// Executions a second that calls of one account may start. Past it: 429.
+pub const STUDIO_CALLS_A_SECOND_MAX: u32 = 100;
+/// Executions a second that one account may start by REST. Past it: 429.
+pub const STUDIO_REQUESTS_A_SECOND_MAX: u32 = 20;
 /// States of a Studio flow. Past it: the definition is refused.
 pub const STUDIO_STATES_MAX: usize = 1_000;
 /// Widgets of a Studio flow with those of the subflows that it runs. Past it: 81025 at save, 81026 at run.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use shared::{AccountSid, Code, Now};
 use store::{
-    Account, CallCommand, ConferenceCommand, QueueCommand, Reader, RecordingRecord, Write,
-    WriteError,
+    Account, CallCommand, ConferenceCommand, ExecutionCommand, QueueCommand, Reader,
+    RecordingRecord, Write, WriteError,
 };
 
 use crate::auth::Login;
@@ -49,6 +49,13 @@ pub enum Step {
     Queue {
         /// The command, checked for form only.
         command: QueueCommand,
+        /// What [`crate::render`] needs to show the reply.
+        rendering: Rendering,
+    },
+    /// Give the command to whoever walks executions of flows, then [`crate::render`] its answer.
+    Execution {
+        /// The command, checked for form only.
+        command: ExecutionCommand,
         /// What [`crate::render`] needs to show the reply.
         rendering: Rendering,
     },

@@ -58,7 +58,7 @@ pub fn admit(
         let (path, _) = split_suffix(request.path);
         let segments = segments(path);
         // Before the login: a path that leads nowhere costs no read of the store and counts no failure.
-        if !matches!(segments.first().map(String::as_str), Some("2010-04-01" | "v1")) {
+        if !matches!(segments.first().map(String::as_str), Some("2010-04-01" | "v1" | "v2")) {
             return Err(answer(WriteError::not_found()));
         }
         let login = auth::login(request, now.mono, reader, guard).map_err(answer)?;

@@ -1,10 +1,11 @@
 //! The JSON of a reply by Control: the shape that a fetch of the resource has, or the page of a list.
 
 use serde_json::Value;
-use store::Reply;
+use store::{Reply, Resource};
 
 use crate::described;
 use crate::rendering::{Rendering, Shape};
+use crate::resources::studio::{executions, flows};
 use crate::resources::{
     calls, conferences, live_transcriptions, mappings, members, participants, recordings, siprec,
     streams, timeline, validation,
@@ -13,6 +14,8 @@ use crate::resources::{
 pub(crate) fn json(rendering: &Rendering, reply: &Reply) -> Value {
     let Rendering { frame, shape, .. } = rendering;
     match (reply, shape) {
+        (Reply::Resource(Resource::Flow(row), _), _) => flows::json(row, frame),
+        (Reply::Execution(row), _) => executions::json(row, frame),
         (Reply::Resource(resource, beside), _) => described::json_of(resource, beside),
         (Reply::Mapping(view), shape) => {
             mappings::json(view, matches!(shape, Shape::LegacyMapping))

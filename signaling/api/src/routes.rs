@@ -16,7 +16,7 @@ use crate::lookup::sid;
 use crate::request::{Method, Request, segments, split_suffix};
 use crate::resources::{
     alerts, billing, calls, conferences, events, live_transcriptions, mappings, members,
-    notifications, participants, recordings, registrations, siprec, streams, timeline,
+    notifications, participants, recordings, registrations, siprec, streams, studio, timeline,
     transcriptions, validation,
 };
 use crate::response::{Frame, not_built};
@@ -51,6 +51,9 @@ pub(crate) fn dispatch(
     if *version == "v1" {
         // No account in these paths: they show that of the login.
         return v1(&context, path);
+    }
+    if *version == "v2" {
+        return studio::below(&context, path);
     }
     match path {
         ["Accounts"] => {

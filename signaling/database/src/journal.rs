@@ -15,8 +15,8 @@ use std::sync::Arc;
 use rustix::fs::{FallocateFlags, fallocate};
 use serde::{Deserialize, Serialize};
 use store::{
-    CallRecord, Change, ConferenceRecord, HttpExchange, NotificationRecord, RecordingRecord,
-    TimelineRecord,
+    CallRecord, Change, ConferenceRecord, ExecutionRecord, HttpExchange, NotificationRecord,
+    RecordingRecord, TimelineRecord,
 };
 
 /// The open file, its space allocated.
@@ -41,6 +41,7 @@ pub struct Journaled {
 enum Line<'a> {
     Call(&'a CallRecord),
     Conference(&'a ConferenceRecord),
+    Execution(&'a ExecutionRecord),
     Recording(&'a RecordingRecord),
     Notification(&'a NotificationRecord),
     Exchange(&'a HttpExchange),
@@ -52,6 +53,7 @@ enum Line<'a> {
 enum Kept {
     Call(CallRecord),
     Conference(ConferenceRecord),
+    Execution(ExecutionRecord),
     Recording(RecordingRecord),
     Notification(NotificationRecord),
     Exchange(HttpExchange),
@@ -177,6 +179,7 @@ fn line_of(change: &Change) -> Option<(Line<'_>, bool)> {
     Some(match change {
         Change::PutCall(row) => (Line::Call(row), false),
         Change::PutConference(row) => (Line::Conference(row), false),
+        Change::PutExecution(row) => (Line::Execution(row), false),
         Change::PutRecording(row) => (Line::Recording(row), false),
         Change::AddNotification(row) => (Line::Notification(row), false),
         Change::AddExchange(row) => (Line::Exchange(row), true),
@@ -190,6 +193,7 @@ impl From<Kept> for Change {
         match kept {
             Kept::Call(row) => Self::PutCall(Arc::new(row)),
             Kept::Conference(row) => Self::PutConference(Arc::new(row)),
+            Kept::Execution(row) => Self::PutExecution(Arc::new(row)),
             Kept::Recording(row) => Self::PutRecording(Arc::new(row)),
             Kept::Notification(row) => Self::AddNotification(Arc::new(row)),
             Kept::Exchange(row) => Self::AddExchange(Arc::new(row)),

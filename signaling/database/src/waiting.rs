@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use shared::AccountSid;
 use store::{
-    CallRecord, Change, ConferenceRecord, HttpExchange, NotificationRecord, Page, PageRequest,
-    RecordingRecord, RowKey, RowKind, StoreError, TimelineRecord, Unwritten,
+    CallRecord, Change, ConferenceRecord, ExecutionRecord, HttpExchange, NotificationRecord, Page,
+    PageRequest, RecordingRecord, RowKey, RowKind, StoreError, TimelineRecord, Unwritten,
 };
 
 /// The waiting rows; `None` for a reader that sees only the disk.
@@ -67,6 +67,7 @@ macro_rules! history_rows {
 history_rows! {
     CallRecord: Call, PutCall, |row: &Self| row.sid.0;
     ConferenceRecord: Conference, PutConference, |row: &Self| row.sid.0;
+    ExecutionRecord: Execution, PutExecution, |row: &Self| row.sid.0;
     RecordingRecord: Recording, PutRecording, |row: &Self| row.sid.0;
     NotificationRecord: Notification, AddNotification, |row: &Self| row.sid.0;
     HttpExchange: Exchange, AddExchange, |row: &Self| row.id;

@@ -14,8 +14,8 @@ use shared::AccountSid;
 use shared::limits::{HISTORY_WAITING_BYTES_MAX, STORE_QUEUE_MAX};
 use store::{Change, HistoryQueue, Place, RowKey, RowKind, Unwritten};
 
-/// The signaling thread's end.
-#[derive(Debug)]
+/// The end of a thread that makes rows: above all the signaling thread.
+#[derive(Clone, Debug)]
 pub struct HistorySender {
     arriving: SyncSender<Change>,
     history: Arc<History>,

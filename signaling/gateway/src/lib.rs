@@ -34,4 +34,5 @@ pub mod signaling_loop;
 pub mod signals;
 pub mod store_thread;
 pub mod stored;
+pub mod studio;
 pub mod zone;

@@ -83,7 +83,7 @@ pub struct StoreHandle {
 
 /// Tells the store thread that there is history. It keeps the thread's queue no longer than the handle
 /// does, so an observer that outlives the handle does not keep the thread from ending.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Nudge {
     work: Weak<SyncSender<Work>>,
     /// Whether a [`Work::History`] is queued that the thread has not answered by looking. One is enough.

@@ -45,6 +45,6 @@ pub use listener::{Https, Listening, serve};
 pub use metrics::HttpMetrics;
 pub use pages::PAGES;
 pub use read::read_whole;
-pub use rest::{ApiAnswer, ApiCall, BoxedReader, OpenReader, READERS_MAX, Rest};
+pub use rest::{ApiAnswer, ApiCall, BoxedReader, Executions, OpenReader, READERS_MAX, Rest};
 pub use room::Room;
 pub use state::{Answering, HostedPages, HttpServer, Page, PageKind, ServerlessPages};

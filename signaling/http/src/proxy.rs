@@ -146,7 +146,7 @@ impl HttpServer {
 fn serves(product: &str, path: &str) -> bool {
     let mut segments = path.split('/').filter(|segment| !segment.is_empty());
     match (product, segments.next()) {
-        ("api", Some("2010-04-01")) | ("monitor", Some("v1")) => true,
+        ("api", Some("2010-04-01")) | ("monitor", Some("v1")) | ("studio", Some("v2")) => true,
         ("voice", Some("v1")) => segments.next() != Some("Alerts"),
         _ => false,
     }

@@ -3,9 +3,9 @@
 //! It has paths of its own below the version that it shares with other products, and two hosts behind the proxy: deploy
 //! tools send uploads to another one than the rest. The functions answer; this package checks credentials and bounds.
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Method, Response, Uri};
-use shared::limits::{FUNCTION_UPLOAD_BYTES_MAX, REST_BODY_BYTES_MAX};
+use shared::limits::{FLOW_BODY_BYTES_MAX, FUNCTION_UPLOAD_BYTES_MAX, REST_BODY_BYTES_MAX};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::body::{Body, WholeRequest};
@@ -38,11 +38,18 @@ pub(crate) fn body_bound(
         && has(uri.path())
         && uri.path().trim_end_matches('/').ends_with("/Versions")
         && kind.to_ascii_lowercase().starts_with("multipart/form-data");
-    if !is_upload {
-        return Ok((REST_BODY_BYTES_MAX, None));
-    }
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    // The definition of a flow. It takes a place only where it is longer than other requests.
+    let is_flow = method == Method::POST
+        && uri.path().starts_with("/v2/Flows")
+        && length.is_some_and(|length: usize| length > REST_BODY_BYTES_MAX);
+    let bytes_max = match (is_upload, is_flow) {
+        (true, _) => FUNCTION_UPLOAD_BYTES_MAX,
+        (false, true) => FLOW_BODY_BYTES_MAX,
+        (false, false) => return Ok((REST_BODY_BYTES_MAX, None)),
+    };
     let place = UPLOADS.try_acquire().map_err(|_| ())?;
-    Ok((FUNCTION_UPLOAD_BYTES_MAX, Some(place)))
+    Ok((bytes_max, Some(place)))
 }
 
 impl HttpServer {
@@ -64,6 +71,17 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn a_long_flow_has_a_bound_of_its_own() {
+        let long = HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from_static("100000"))]);
+        let bound = |path: &'static str, headers: &HeaderMap| {
+            body_bound(&Method::POST, &Uri::from_static(path), headers).expect("a bound").0
+        };
+        assert_eq!(bound("/v2/Flows/FW1", &long), FLOW_BODY_BYTES_MAX);
+        assert_eq!(bound("/v2/Flows/FW1", &HeaderMap::new()), REST_BODY_BYTES_MAX);
+        assert_eq!(bound("/v1/Alerts", &long), REST_BODY_BYTES_MAX);
+    }
 
     #[test]
     fn only_uploads_may_be_long_and_only_four_at_once() {

@@ -303,11 +303,12 @@ fn a_proxied_request_reaches_the_api_by_the_host_of_its_target_and_nothing_else(
         "http://api.twilio.com/2010-04-01/Accounts.json",
         "http://api.dublin.ie1.twilio.com/2010-04-01/Accounts.json",
         "http://monitor.twilio.com/v1/Alerts",
+        "http://studio.twilio.com/v2/Flows",
     ] {
         let answer = get(target, "x");
         assert!(answer.contains("There is no such resource."), "{target}: {answer}");
     }
-    for target in ["http://studio.twilio.com/v2/Flows", "http://api.twilio.com/healthz"] {
+    for target in ["http://video.twilio.com/v1/Rooms", "http://api.twilio.com/healthz"] {
         let answer = get(target, "x");
         assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("has no /"), "{answer}");
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::{AccountSid, CallSid, Code, DomainSid, RecordingSid};
+use shared::{AccountSid, CallSid, Code, DomainSid, ExecutionSid, RecordingSid};
 
 use crate::binding::BindingChanges;
 use crate::calls::CallRecord;
@@ -11,6 +11,7 @@ use crate::descriptions::Resource;
 use crate::domain::{MappedList, Mapping};
 use crate::kind::{ResourceKey, ResourceKind};
 use crate::record::{HttpExchange, NotificationRecord, RecordingRecord, TimelineRecord};
+use crate::studio::ExecutionRecord;
 use crate::transcript::Transcript;
 use crate::write::WriteError;
 
@@ -42,6 +43,15 @@ pub enum Change {
         account: AccountSid,
         /// The SID of the call.
         call: CallSid,
+    },
+    /// The record of an execution of a flow, new or newer. No precondition: one machine owns it.
+    PutExecution(Arc<ExecutionRecord>),
+    /// The record of an execution is deleted. Precondition: it exists and has ended.
+    DeleteExecution {
+        /// The account it must belong to.
+        account: AccountSid,
+        /// The SID of the execution.
+        execution: ExecutionSid,
     },
     /// A conference's record, new or newer. No precondition: one machine owns it, so no other writes it.
     PutConference(Arc<ConferenceRecord>),
@@ -120,6 +130,8 @@ pub enum Conflict {
     AlreadyMapped,
     /// The call has not ended.
     CallLive,
+    /// The execution has not ended.
+    ExecutionActive,
     /// The recording still runs.
     RecordingRunning,
 }
@@ -147,6 +159,11 @@ impl From<Conflict> for WriteError {
                 409,
                 Code::CALL_NOT_FINISHED,
                 "The call has not ended. End it before you delete it.",
+            ),
+            Conflict::ExecutionActive => Self::new(
+                409,
+                Code::CONFLICT,
+                "The execution is active. End it before you delete it.",
             ),
             Conflict::RecordingRunning => Self::new(
                 409,

@@ -31,6 +31,8 @@ pub enum RowKind {
     Call,
     /// The record of a conference: [`Change::PutConference`].
     Conference,
+    /// The record of an execution of a flow: [`Change::PutExecution`].
+    Execution,
     /// The record of a recording: [`Change::PutRecording`].
     Recording,
     /// A notification: [`Change::AddNotification`].
@@ -49,6 +51,7 @@ impl Change {
         let (kind, account, bits) = match self {
             Self::PutCall(row) => (RowKind::Call, row.account, row.sid.0),
             Self::PutConference(row) => (RowKind::Conference, row.account, row.sid.0),
+            Self::PutExecution(row) => (RowKind::Execution, row.account, row.sid.0),
             Self::PutRecording(row) => (RowKind::Recording, row.account, row.sid.0),
             Self::AddNotification(row) => (RowKind::Notification, row.account, row.sid.0),
             Self::AddExchange(row) => (RowKind::Exchange, row.account, row.id),
@@ -59,6 +62,7 @@ impl Change {
             | Self::Map(_)
             | Self::Unmap { .. }
             | Self::DeleteCall { .. }
+            | Self::DeleteExecution { .. }
             | Self::DeleteRecording { .. }
             | Self::NoteUpload { .. }
             | Self::NoteTranscript { .. }
@@ -99,6 +103,7 @@ impl Change {
                     + parameters.sum::<usize>()
             }
             Self::PutTimeline(row) => row.json.len(),
+            Self::PutExecution(row) => row.contact.len() + row.context.len() + row.steps.len(),
             // A recording's metadata has no text; other changes are not queued here.
             _ => 0,
         };

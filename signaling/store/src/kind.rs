@@ -32,6 +32,8 @@ macro_rules! resources {
             incoming_phone_numbers: IncomingPhoneNumber = crate::number::IncomingPhoneNumber, shared::IncomingPhoneNumberSid;
             /// A caller id that an account has verified.
             outgoing_caller_ids: OutgoingCallerId = crate::caller_id::OutgoingCallerId, shared::OutgoingCallerIdSid;
+            /// A Studio flow.
+            flows: Flow = crate::studio::Flow, shared::FlowSid;
         }
     };
 }

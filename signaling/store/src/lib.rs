@@ -35,6 +35,7 @@ mod rules;
 mod secret;
 mod snapshot;
 mod stored;
+mod studio;
 mod table;
 mod tables;
 mod transcript;
@@ -101,6 +102,7 @@ pub use resource::{
 };
 pub use secret::{Ha1, SealError, Sealer, Secret, SecretHash};
 pub use snapshot::Snapshot;
+pub use studio::{ExecutionCommand, ExecutionRecord, ExecutionStatus, Flow, FlowParameters};
 pub use transcript::{Transcript, TranscriptStatus};
 pub use value::Value;
 pub use voice_urls::VoiceUrls;

@@ -1,7 +1,8 @@
 //! Reads of resources and lists: a trait that the driver of a database implements.
 
 use shared::{
-    AccountSid, BindingSid, CallSid, ConferenceSid, DomainSid, NotificationSid, RecordingSid,
+    AccountSid, BindingSid, CallSid, ConferenceSid, DomainSid, ExecutionSid, NotificationSid,
+    RecordingSid,
 };
 
 use crate::account::Account;
@@ -13,6 +14,7 @@ use crate::error::StoreError;
 use crate::filter::Condition;
 use crate::record::{HttpExchange, NotificationRecord, RecordingRecord};
 use crate::resource::{Damaged, Described, Description};
+use crate::studio::ExecutionRecord;
 use crate::value::Value;
 use crate::write::MappingView;
 
@@ -110,6 +112,12 @@ pub trait Reader {
     ) -> Result<Option<ConferenceRecord>, StoreError>;
     /// The JSON of an ended call's timeline.
     fn timeline(&self, account: AccountSid, call: CallSid) -> Result<Option<String>, StoreError>;
+    /// An execution of a flow.
+    fn execution(
+        &self,
+        account: AccountSid,
+        sid: ExecutionSid,
+    ) -> Result<Option<ExecutionRecord>, StoreError>;
     /// A recording's metadata, also of a deleted one.
     fn recording(
         &self,
@@ -153,6 +161,13 @@ pub trait Reader {
         conditions: &[Condition],
         page: PageRequest,
     ) -> Result<Page<ConferenceRecord>, StoreError>;
+    /// Executions of an account that meet every condition.
+    fn executions(
+        &self,
+        account: AccountSid,
+        conditions: &[Condition],
+        page: PageRequest,
+    ) -> Result<Page<ExecutionRecord>, StoreError>;
     /// Recordings of an account that meet every condition.
     fn recordings(
         &self,

@@ -230,6 +230,8 @@ impl Snapshot {
             // Listed one by one, so that a new change has to be placed here by hand.
             Change::PutCall(_)
             | Change::DeleteCall { .. }
+            | Change::PutExecution(_)
+            | Change::DeleteExecution { .. }
             | Change::PutConference(_)
             | Change::PutRecording(_)
             | Change::DeleteRecording { .. }

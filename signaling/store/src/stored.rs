@@ -5,7 +5,9 @@
 
 use std::net::IpAddr;
 
-use shared::{CallSid, Code, ConferenceSid, EncryptionDetails, NotificationSid, RecordingSid};
+use shared::{
+    CallSid, Code, ConferenceSid, EncryptionDetails, ExecutionSid, NotificationSid, RecordingSid,
+};
 
 use crate::kind::resources;
 use crate::secret::{Secret, SecretHash};
@@ -41,7 +43,7 @@ macro_rules! stored_resource_sids {
 }
 
 resources!(stored_resource_sids);
-stored_sids!(CallSid, RecordingSid, ConferenceSid, NotificationSid);
+stored_sids!(CallSid, RecordingSid, ConferenceSid, NotificationSid, ExecutionSid);
 
 /// Types that are kept as the contract's word.
 macro_rules! stored_words {
@@ -67,7 +69,8 @@ stored_words!(
     crate::conferences::ConferenceStatus,
     crate::domain::HttpMethod,
     crate::record::RecordingSource,
-    crate::record::RecordingStatus
+    crate::record::RecordingStatus,
+    crate::studio::ExecutionStatus
 );
 
 impl<T: Stored> Stored for Option<T> {

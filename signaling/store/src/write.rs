@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use shared::{AccountSid, BindingSid, CallSid, Code, DomainSid, RecordingSid};
+use shared::{AccountSid, BindingSid, CallSid, Code, DomainSid, ExecutionSid, RecordingSid};
 
 use crate::calls::{CallRecord, SiprecView, StreamView, TranscriptionView, Validation};
 use crate::conference_commands::Participant;
@@ -17,6 +17,7 @@ use crate::queue_commands::{Member, QueueFigures};
 use crate::record::RecordingRecord;
 use crate::resource::Described;
 use crate::secret::Secret;
+use crate::studio::ExecutionRecord;
 use crate::value::Value;
 
 /// One write of the REST API. Every variant acts on the account of the request's path, which
@@ -71,6 +72,8 @@ pub enum Write {
     },
     /// `DELETE Calls/{sid}`: only of an ended call (20009). The database decides, as the snapshot holds no calls.
     DeleteCall(CallSid),
+    /// Delete the record of an execution that has ended.
+    DeleteExecution(ExecutionSid),
     /// `DELETE Recordings/{sid}`: only of one that has ended.
     DeleteRecording {
         /// The recording of the path.
@@ -153,6 +156,8 @@ pub enum Reply {
     Call(Arc<CallRecord>),
     /// The call that verifies a number, with its code.
     Validation(Box<Validation>),
+    /// The execution of a flow as it is now.
+    Execution(Arc<ExecutionRecord>),
     /// The recording as it is now.
     Recording(Arc<RecordingRecord>),
     /// The stream as it is now.

@@ -6,7 +6,7 @@ use crate::form::{Form, value_of};
 
 /// Reads the parameters that a request takes. Of each, an absent value keeps the old one and an empty one clears it.
 /// The view that a row is created in sets its own.
-pub(super) fn read(
+pub(crate) fn read(
     form: &Form,
     description: &Description,
     view: Option<View>,

@@ -21,6 +21,7 @@ use crate::paging::{ListRow, paging};
 use crate::rendering::DescribedRows;
 use crate::request::Method;
 use crate::response::method_not_allowed;
+pub(crate) use given::read as given_of;
 pub(crate) use json::{json, json_of};
 pub(crate) use live::with_figures;
 pub use openapi::openapi_paths;

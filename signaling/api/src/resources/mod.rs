@@ -16,6 +16,7 @@ pub(crate) mod recordings;
 pub(crate) mod registrations;
 pub(crate) mod siprec;
 pub(crate) mod streams;
+pub(crate) mod studio;
 pub(crate) mod timeline;
 pub(crate) mod transcriptions;
 pub(crate) mod validation;

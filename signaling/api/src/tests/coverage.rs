@@ -282,6 +282,7 @@ impl World {
                 answer(&render(&rendering, &Ok(Reply::Members(Vec::new()))))
             }
             Step::Queue { command, .. } => Seen::Queue(command),
+            Step::Execution { .. } => panic!("flows are not among the paths of accounts"),
             Step::RecordingMedia { .. } => Seen::Media,
             Step::Answer(response) => answer(&response),
         }

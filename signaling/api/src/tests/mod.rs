@@ -6,6 +6,7 @@ mod applications;
 mod calls;
 mod conferences;
 mod coverage;
+mod flows;
 mod history;
 mod numbers;
 mod queues;
@@ -193,6 +194,23 @@ impl House {
                     )),
                 };
                 render(&rendering, &reply)
+            }
+            Step::Execution { command, rendering } => {
+                let store::ExecutionCommand::Create { account, flow, to, .. } = command else {
+                    panic!("no execution is active")
+                };
+                let record = store::ExecutionRecord {
+                    sid: shared::ExecutionSid(7),
+                    account,
+                    flow: flow.sid,
+                    contact: to,
+                    status: store::ExecutionStatus::Active,
+                    context: "{}".to_owned(),
+                    steps: "[]".to_owned(),
+                    created_ms: T0,
+                    updated_ms: T0,
+                };
+                render(&rendering, &Ok(Reply::Execution(Arc::new(record))))
             }
             // Figures that differ from queue to queue.
             Step::Queue { command: QueueCommand::Read { queues, .. }, rendering } => {

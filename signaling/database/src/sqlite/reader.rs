@@ -8,13 +8,14 @@ use std::sync::Arc;
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OpenFlags, Row};
 use shared::{
-    AccountSid, BindingSid, CallSid, ConferenceSid, DomainSid, NotificationSid, RecordingSid,
+    AccountSid, BindingSid, CallSid, ConferenceSid, DomainSid, ExecutionSid, NotificationSid,
+    RecordingSid,
 };
 use store::{
     Account, BindingRecord, CallRecord, CallStatus, Condition, ConferenceRecord, ConferenceStatus,
-    Derived, Description, Filtered, HttpExchange, Is, MappedList, MappingKind, MappingView,
-    NotificationRecord, Page, PageRequest, RecordingRecord, Sealer, StoreError, TimelineRecord,
-    Value,
+    Derived, Description, ExecutionRecord, Filtered, HttpExchange, Is, MappedList, MappingKind,
+    MappingView, NotificationRecord, Page, PageRequest, RecordingRecord, Sealer, StoreError,
+    TimelineRecord, Value,
 };
 
 use super::list::List;
@@ -221,6 +222,17 @@ impl store::Reader for Reader {
         )
     }
 
+    fn execution(&self, account: AccountSid, sid: ExecutionSid) -> Read<Option<ExecutionRecord>> {
+        if let Some(row) = self.waiting.row(account, sid.0) {
+            return Ok(Some(row));
+        }
+        self.one(
+            "SELECT * FROM executions WHERE sid = ?1 AND account = ?2",
+            &[&Bits(sid.0), &Bits(account.0)],
+            rows::record,
+        )
+    }
+
     fn recording(&self, account: AccountSid, sid: RecordingSid) -> Read<Option<RecordingRecord>> {
         if let Some(row) = self.waiting.row(account, sid.0) {
             return Ok(Some(row));
@@ -318,6 +330,17 @@ impl store::Reader for Reader {
                 _ => list,
             }
         });
+        self.filtered(account, &list, conditions, page)
+    }
+
+    fn executions(
+        &self,
+        account: AccountSid,
+        conditions: &[Condition],
+        page: PageRequest,
+    ) -> Read<Page<ExecutionRecord>> {
+        let list = List::of("*", "executions").of_account(account);
+        let list = conditions.iter().fold(list, |list, condition| list.meeting(condition));
         self.filtered(account, &list, conditions, page)
     }
 

@@ -47,6 +47,8 @@ pub(super) fn recover(
         .query_map([], rows::record)?
         .collect::<Result<_, _>>()?;
     let conferences_closed = close_conferences(&transaction, alive_ms)?;
+    // Their calls are over, and no request of one comes any more.
+    transaction.execute("UPDATE executions SET status = 'ended' WHERE status = 'active'", [])?;
     let recordings = transaction
         .prepare(
             "SELECT * FROM recordings

@@ -38,6 +38,11 @@ pub(super) fn retain(
             ORDER BY sid LIMIT ?2)",
         params![before, ROWS_A_TURN],
     )?;
+    let executions = transaction.execute(
+        "DELETE FROM executions WHERE sid IN
+           (SELECT sid FROM executions WHERE sid < ?1 AND status = 'ended' ORDER BY sid LIMIT ?2)",
+        params![before, ROWS_A_TURN],
+    )?;
     let notifications = transaction.execute(
         "DELETE FROM notifications WHERE sid IN
            (SELECT sid FROM notifications WHERE sid < ?1 ORDER BY sid LIMIT ?2)",
@@ -51,10 +56,11 @@ pub(super) fn retain(
     transaction.commit()?;
     // After the commit: pages are free only then.
     give_back(connection)?;
-    let deleted_full_turn = calls.max(conferences).max(notifications) == ROWS_A_TURN as usize;
+    let deleted_full_turn =
+        calls.max(conferences).max(executions).max(notifications) == ROWS_A_TURN as usize;
     // While the size is exceeded and something was deleted, another turn follows. Where nothing is left to
     // delete, configuration alone exceeds the size, and more turns would not help.
-    let early = full && calls + conferences + notifications > 0;
+    let early = full && calls + conferences + executions + notifications > 0;
     Ok(Retained { calls, conferences, notifications, early, more: deleted_full_turn || early })
 }
 

@@ -391,4 +391,34 @@ ALTER TABLE recordings ADD COLUMN encryption TEXT;
 ALTER TABLE recordings ADD COLUMN transcript TEXT;
 CREATE INDEX recordings_transcribed ON recordings(account, sid) WHERE transcript IS NOT NULL;
 ",
+    "
+CREATE TABLE flows (
+    sid BLOB PRIMARY KEY,
+    account BLOB NOT NULL REFERENCES accounts(sid),
+    friendly_name TEXT NOT NULL,
+    status TEXT NOT NULL,
+    definition TEXT NOT NULL,
+    commit_message TEXT,
+    published_definition TEXT,
+    published_revision INTEGER,
+    published_ms INTEGER,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    revision INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX flows_by_account ON flows(account, sid);
+CREATE TABLE executions (
+    sid BLOB PRIMARY KEY,
+    account BLOB NOT NULL,
+    flow BLOB NOT NULL,
+    contact TEXT NOT NULL,
+    status TEXT NOT NULL,
+    context TEXT NOT NULL,
+    steps TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX executions_by_account ON executions(account, flow, sid);
+CREATE INDEX executions_active ON executions(sid) WHERE status = 'active';
+",
 ];

@@ -18,6 +18,7 @@ use super::error::ServeError;
 use super::functions::{OfCalls, start_functions};
 use crate::data_dir::DataDir;
 use crate::inbox::Message;
+use crate::studio::Studio;
 
 /// Hosted call control that runs.
 pub(super) struct Hosting {
@@ -34,6 +35,7 @@ pub(super) fn start_hosted(
     webhooks: &WebhookClient,
     addresses: &Addresses,
     messages: Sender<Message>,
+    studio: &Studio,
 ) -> Result<Hosting, ServeError> {
     let machine = ::io::machine_addresses().unwrap_or_default();
     let listeners = addresses.http.iter().chain(&addresses.https);
@@ -50,6 +52,7 @@ pub(super) fn start_hosted(
         messages,
     )?;
     let handlers = Handlers::new(routes)
+        .with(Kind::Flow, studio.clone())
         .with(Kind::Twimlet, Twimlets::new(|| MUSIC.clone()))
         .with(Kind::Function, OfCalls(functions.clone()));
     let handlers = Arc::new(handlers);

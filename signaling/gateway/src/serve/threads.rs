@@ -4,7 +4,7 @@
 //! changes it commits; the signaling thread before the HTTP server, whose requests it answers. `ready` is
 //! set last: until then `/readyz` answers 503.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,6 +16,7 @@ use ::io::kernel::InterfaceMeters;
 use audio::AudioIntake;
 use control::{Control, ControlSettings};
 use database::Database;
+use hosted::RouteSettings;
 use http_server::{AddressList, ApiCall, HttpServer, Https, Listening, OpenReader, Rest, Scheme};
 use recognition::{Recognition, RecognitionMeters, RecognitionParts};
 use recorder::{Library, Recorder, RecorderEvent, RecorderSettings, RecordingOutcome, SealingKey};
@@ -50,9 +51,11 @@ use crate::media_metrics::{self, CoreView};
 use crate::memory::{MemoryPlan, SPEECH_WORKERS};
 use crate::metrics::Metrics;
 use crate::observers::Observers;
+use crate::observers::ended_calls::ended_calls;
 use crate::observers::stored::StoredHistory;
 use crate::signaling_loop::{LoopState, SignalingFigures, SignalingLoop};
 use crate::store_thread::{self, StoreParts};
+use crate::studio::{Studio, StudioParts};
 
 /// A gateway whose threads run. SIP is served; HTTP is bound and not accepted yet.
 pub(super) struct Threads {
@@ -74,6 +77,7 @@ pub(super) struct Threads {
     counters: Counters,
     runtime: Runtime,
     hosted: Hosting,
+    studio: Studio,
     transport: TransportHandle,
     signaling: JoinHandle<std::io::Result<()>>,
 }
@@ -129,7 +133,6 @@ impl Listeners<'_> {
             messages.clone(),
         )?;
         let (webhooks, resolver) = start_webhooks(config, &runtime, &addresses)?;
-        let hosted = start_hosted(config, &data, &webhooks, &addresses, messages.clone())?;
         start_streams(&mut streams, &mut media, &webhooks, messages.clone())?;
         start_recognition(&mut recognition, &mut media, messages.clone())?;
         let stream_meters = streams.meters();
@@ -167,8 +170,20 @@ impl Listeners<'_> {
         };
         let (store, nudge) =
             system("the store thread", store_thread::start(store, messages.clone()))?;
+        let (ends, ended) = ended_calls();
+        let studio = StudioParts {
+            open_reader: open_reader(Arc::clone(&plan.database), Arc::clone(&history)),
+            client: webhooks.clone(),
+            history: sender.clone(),
+            nudge: nudge.clone(),
+            runtime: runtime.handle().clone(),
+            origin: plan.origin,
+            base: RouteSettings::new(config, BTreeSet::new()).base,
+        };
+        let studio = Studio::start(studio, ended);
+        let hosted = start_hosted(config, &data, &webhooks, &addresses, messages.clone(), &studio)?;
         let stored = StoredHistory::new(sender, nudge, Arc::clone(&self.metrics));
-        let observers = Observers::new(Arc::clone(&self.metrics)).with(stored);
+        let observers = Observers::new(Arc::clone(&self.metrics)).with(stored).with(ends);
         let cores = core_views(&media);
         let interfaces = media.fast_path.as_ref().map(::io::kernel::Service::meters);
         let interfaces = interfaces.unwrap_or_default();
@@ -229,6 +244,7 @@ impl Listeners<'_> {
             counters,
             runtime,
             hosted,
+            studio,
             transport,
             signaling,
         })
@@ -251,6 +267,8 @@ impl Threads {
         let rest = Rest::new(open_reader, recordings, self.api.clone());
         // Once: a gateway opens once.
         let _ = for_functions.set(rest.clone());
+        rest.walk_flows(Arc::new(self.studio.clone()));
+        self.studio.order_by(rest.clone());
         let server = Arc::new(HttpServer {
             room: http_server::Room::default(),
             pages: http_server::PAGES,

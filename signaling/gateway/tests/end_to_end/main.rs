@@ -95,6 +95,7 @@ mod stalled_disk;
 mod startup;
 mod stream_crowd;
 mod streams;
+mod studio;
 mod survival;
 mod tls;
 mod tls_failures;

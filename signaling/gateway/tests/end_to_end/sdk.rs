@@ -26,7 +26,7 @@ fn python_script(gateway: &Gateway, body: &str) -> String {
     format!(
         "from twilio.rest import Client\n\
          client = Client('{ACCOUNT}', '{TOKEN}', environment={{'_': ''}})\n\
-         for domain in (client.api, client.voice, client.monitor):\n    domain.base_url = 'http://{}'\n{body}",
+         for domain in (client.api, client.voice, client.monitor, client.studio):\n    domain.base_url = 'http://{}'\n{body}",
         gateway.http
     )
 }
@@ -41,7 +41,7 @@ pub fn python_running(gateway: &Gateway, body: &str) -> Program {
 pub fn node(gateway: &Gateway, body: &str) -> String {
     let script = format!(
         "const client = require('twilio')('{ACCOUNT}', '{TOKEN}');\n\
-         for (const d of ['api', 'voice', 'monitor']) client[d].baseUrl = 'http://{}';\n\
+         for (const d of ['api', 'voice', 'monitor', 'studio']) client[d].baseUrl = 'http://{}';\n\
          (async () => {{\n{body}\n}})().catch(error => {{ console.error(error); process.exit(1); }});",
         gateway.http
     );

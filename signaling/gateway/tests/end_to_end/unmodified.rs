@@ -168,8 +168,8 @@ fn a_client_that_is_sent_here_by_its_name_service_needs_no_proxy_and_other_hosts
         &format!("http://api.twilio.com{path}"),
     ]);
     assert!(text(&absolute.stdout).contains(ACCOUNT), "{absolute:?}");
-    let absent = proxied.curl(&["https://studio.twilio.com/v2/Flows"]);
-    assert!(text(&absent.stdout).contains("has no /v2/Flows on studio.twilio.com"), "{absent:?}");
+    let absent = proxied.curl(&["https://video.twilio.com/v1/Rooms"]);
+    assert!(text(&absent.stdout).contains("has no /v1/Rooms on video.twilio.com"), "{absent:?}");
     let metrics = text(&proxied.gateway.get("/metrics").body);
     assert!(
         metrics.contains("http_requests_refused_total{reason=\"proxy_host\"} 1\n"),

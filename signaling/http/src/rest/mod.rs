@@ -5,7 +5,9 @@ mod legs;
 mod media;
 mod mp3;
 
-use std::sync::Arc;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 
 use api::{AudioForm, Guard, Handled, Permit, Rendering, Step};
 use bytes::Bytes;
@@ -16,7 +18,7 @@ use recorder::Library;
 use shared::limits::{REST_ANSWER_SMALL_BYTES, REST_ANSWERS_BYTES_MAX};
 use shared::{AccountSid, CallSid};
 use shell::{Clock, Sender, random};
-use store::{CallCommand, RecordingRecord, Reply, StoreError, WriteError};
+use store::{CallCommand, ExecutionCommand, RecordingRecord, Reply, StoreError, WriteError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::body::{Body, WholeRequest, base_url, problem, whole_body};
@@ -40,6 +42,15 @@ pub type BoxedReader = Box<dyn store::Reader + Send>;
 /// that may block; [`READERS_MAX`] connections are open at most.
 pub type OpenReader = Box<dyn Fn() -> Result<BoxedReader, StoreError> + Send + Sync>;
 
+/// Carries out commands about executions of flows.
+pub trait Executions: Send + Sync {
+    /// The answer, in the making.
+    fn carry_out(
+        &self,
+        command: ExecutionCommand,
+    ) -> Pin<Box<dyn Future<Output = ApiAnswer> + Send>>;
+}
+
 /// Answers REST requests. Cheap to clone.
 #[derive(Clone)]
 pub struct Rest {
@@ -57,6 +68,8 @@ struct Inner {
     /// Reads at once: more would only fight for the same disk.
     turns: Semaphore,
     answers: Answers,
+    /// Set once, before the first request.
+    executions: OnceLock<Arc<dyn Executions>>,
 }
 
 impl Rest {
@@ -71,8 +84,17 @@ impl Rest {
             readers: Mutex::new(Vec::new()),
             turns: Semaphore::new(READERS_MAX),
             answers: Answers::new(REST_ANSWERS_BYTES_MAX),
+            executions: OnceLock::new(),
         };
         Self { inner: Some(Arc::new(inner)) }
+    }
+
+    /// The API with executions of flows, which themselves send it requests.
+    pub fn walk_flows(&self, executions: Arc<dyn Executions>) {
+        if let Some(inner) = &self.inner {
+            let is_first = inner.executions.set(executions).is_ok();
+            debug_assert!(is_first, "flows are walked by one");
+        }
     }
 
     /// An API without any resource, for tests of the server around it.
@@ -205,6 +227,13 @@ impl Inner {
             }
             Step::Queue { command, rendering } => {
                 self.ask_control(ApiRequest::Queue(command), &rendering).await
+            }
+            Step::Execution { command, rendering } => {
+                let answer = match self.executions.get() {
+                    Some(executions) => Some(executions.carry_out(command).await),
+                    None => None,
+                };
+                rendered(answer.as_ref(), &rendering)
             }
             Step::RecordingMedia { form, recording, two_channels, rendering } => {
                 let wanted = match self.media(form, &recording, two_channels, &rendering).await {

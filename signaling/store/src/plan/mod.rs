@@ -12,6 +12,7 @@ mod applications;
 mod caller_ids;
 mod credentials;
 mod domains;
+mod flows;
 mod numbers;
 mod queues;
 
@@ -127,6 +128,10 @@ impl Snapshot {
             // change.
             Write::DeleteCall(call) => Ok(Planned {
                 change: Change::DeleteCall { account, call: *call },
+                reply: Reply::Deleted,
+            }),
+            Write::DeleteExecution(execution) => Ok(Planned {
+                change: Change::DeleteExecution { account, execution: *execution },
                 reply: Reply::Deleted,
             }),
             Write::DeleteRecording { recording, call } => Ok(Planned {

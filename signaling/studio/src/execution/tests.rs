@@ -344,13 +344,10 @@ fn an_execution_of_rest_places_a_call_and_speaks_when_it_is_answered() {
         panic!("a call")
     };
     assert_eq!(
-        parameters[..3],
-        [
-            ("To", "sip:bo@example.net".to_owned()),
-            ("From", "sip:us@example.org".to_owned()),
-            ("Timeout", "30".to_owned()),
-        ]
+        parameters[..2],
+        [("To", "sip:bo@example.net".to_owned()), ("From", "sip:us@example.org".to_owned()),]
     );
+    assert!(parameters.contains(&("Timeout", "30".to_owned())));
     assert!(parameters.contains(&("MachineDetection", "Enable".to_owned())));
     assert_eq!(placed(&mut execution), []);
     // A callee that rings changes nothing.

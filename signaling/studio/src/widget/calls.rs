@@ -71,13 +71,13 @@ pub(super) fn connected(turn: &mut Turn<'_>, arrival: &Arrival<'_>) -> &'static 
 
 /// Properties of an outgoing call and the parameters of REST that they are.
 const PLACED: &[(&str, &str)] = &[
-    ("timeout", "Timeout"),
     ("recording_channels", "RecordingChannels"),
     ("recording_status_callback", "RecordingStatusCallback"),
     ("trim", "Trim"),
     ("send_digits", "SendDigits"),
     ("sip_auth_username", "SipAuthUsername"),
     ("sip_auth_password", "SipAuthPassword"),
+    ("timeout", "Timeout"),
 ];
 
 /// Those that only a call with detection has.

@@ -45,6 +45,28 @@ pub(super) fn delete_call(transaction: &Transaction<'_>, account: Bits, call: Bi
     }
 }
 
+pub(super) fn delete_execution(
+    transaction: &Transaction<'_>,
+    account: Bits,
+    execution: Bits,
+) -> Written {
+    let ended: Option<bool> = first(
+        transaction
+            .prepare_cached(
+                "SELECT status = 'ended' FROM executions WHERE sid = ?1 AND account = ?2",
+            )?
+            .query_row([execution, account], |row| row.get(0)),
+    )?;
+    match ended {
+        None => Err(Failure::Conflict(Conflict::Missing)),
+        Some(false) => Err(Failure::Conflict(Conflict::ExecutionActive)),
+        Some(true) => {
+            transaction.execute("DELETE FROM executions WHERE sid = ?1", [execution])?;
+            Ok(())
+        }
+    }
+}
+
 pub(super) fn delete_recording(
     transaction: &Transaction<'_>,
     account: Bits,

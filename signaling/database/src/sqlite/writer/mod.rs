@@ -20,7 +20,8 @@ use super::error::cannot_write;
 use super::retention::retain;
 use super::sql::Bits;
 use history::{
-    add_exchange, delete_call, delete_recording, note_transcript, note_upload, put, put_timeline,
+    add_exchange, delete_call, delete_execution, delete_recording, note_transcript, note_upload,
+    put, put_timeline,
 };
 use resources::{delete, insert, map, unmap, update};
 
@@ -159,6 +160,10 @@ fn write(transaction: &Transaction<'_>, sealer: &dyn Sealer, change: &Change) ->
         Change::PutCall(call) => put(transaction, &**call),
         Change::DeleteCall { account, call } => {
             delete_call(transaction, Bits(account.0), Bits(call.0))
+        }
+        Change::PutExecution(execution) => put(transaction, &**execution),
+        Change::DeleteExecution { account, execution } => {
+            delete_execution(transaction, Bits(account.0), Bits(execution.0))
         }
         Change::PutConference(conference) => put(transaction, &**conference),
         Change::PutRecording(recording) => put(transaction, &**recording),

@@ -1,0 +1,81 @@
+//! Gives an execution its inputs, carries its effects out, and writes down what became of it.
+
+use std::sync::Arc;
+
+use shared::NotificationSid;
+use shell::Clock;
+use store::{Change, ExecutionRecord, ExecutionStatus, NotificationLevel, NotificationRecord};
+use studio::{Alert, Effect, Execution, Input};
+
+use super::running::Live;
+use super::{Studio, random_bits};
+
+impl Studio {
+    /// Gives an input; returns the document that answers a request.
+    pub(super) async fn give(&self, live: &Arc<Live>, input: Input) -> Option<String> {
+        let mut execution = live.execution.lock().await;
+        execution.handle(Clock.now(), input);
+        self.carry_out_all(live, &mut execution).await
+    }
+
+    /// Carries out what the execution ordered when it began, or when time was up.
+    pub(super) async fn walk_on(&self, live: &Arc<Live>) -> Option<String> {
+        let mut execution = live.execution.lock().await;
+        self.carry_out_all(live, &mut execution).await
+    }
+
+    async fn carry_out_all(&self, live: &Arc<Live>, execution: &mut Execution) -> Option<String> {
+        let mut document = None;
+        while let Some(effect) = execution.poll_effect() {
+            match effect {
+                Effect::Respond(text) => document = Some(text),
+                Effect::Order(order) => {
+                    let answer = self.order(live, execution.call(), order).await;
+                    execution.handle(Clock.now(), Input::Answer(answer));
+                }
+                Effect::Alert(alert) => self.notify(live, execution.call(), alert),
+                Effect::Ended => self.0.running.remove(live.sid),
+            }
+        }
+        let record = self.record(live, execution);
+        self.put(Change::PutExecution(Arc::new(record)));
+        document
+    }
+
+    /// The execution as it is stored.
+    pub(super) fn record(&self, live: &Live, execution: &Execution) -> ExecutionRecord {
+        let steps: Vec<_> = execution.steps().iter().map(studio::Step::to_json).collect();
+        ExecutionRecord {
+            sid: live.sid,
+            account: live.account,
+            flow: live.flow,
+            contact: live.contact.clone(),
+            status: match execution.is_over() {
+                true => ExecutionStatus::Ended,
+                false => ExecutionStatus::Active,
+            },
+            context: execution.context_json().to_string(),
+            steps: serde_json::Value::Array(steps).to_string(),
+            created_ms: live.created_ms,
+            updated_ms: Clock.now().unix_ms,
+        }
+    }
+
+    fn notify(&self, live: &Live, call: Option<&str>, alert: Alert) {
+        let unix_ms = Clock.now().unix_ms;
+        let level = match alert.is_error() {
+            true => NotificationLevel::Error,
+            false => NotificationLevel::Warning,
+        };
+        self.put(Change::AddNotification(Arc::new(NotificationRecord {
+            sid: NotificationSid::mint(unix_ms, self.0.parts.origin, random_bits()),
+            account: live.account,
+            call: call.and_then(|call| call.parse().ok()),
+            level,
+            error_code: alert.code,
+            message: alert.message,
+            exchange: None,
+            created_ms: unix_ms,
+        })));
+    }
+}
