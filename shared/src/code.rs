@@ -279,6 +279,12 @@ codes! {
     TRANSCRIPTION_PROVIDER = 32651, "Transcription: the engine failed.";
     TRANSCRIPTION_UNKNOWN_CONFIG = 32652, "Transcription: an unknown Config.";
     TRANSCRIPTION_INTERNAL = 32653, "Transcription: the gateway failed.";
+    RELAY_PARAMETER = 64101, "ConversationRelay: invalid parameter.";
+    RELAY_CONNECT = 64102, "ConversationRelay: the WebSocket cannot be opened.";
+    RELAY_INTERNAL = 64103, "ConversationRelay: the gateway failed.";
+    RELAY_CLOSED = 64105, "ConversationRelay: the WebSocket ended before the session.";
+    RELAY_MESSAGE = 64107, "ConversationRelay: the message does not conform.";
+    RELAY_RECOGNISER = 64114, "ConversationRelay: the recogniser is not available.";
     PAGE_WITHOUT_TOKEN = 70002, "Page needs the PageToken of its link.";
     STUDIO_STEPS = 81000, "Studio: the execution has more steps than one may have.";
     STUDIO_LOOP = 81001, "Studio: the execution runs one widget again and again.";

@@ -302,6 +302,10 @@ pub const TWIML_DOCUMENTS_MAX: u32 = 1_000;
 pub const TWIML_IDLE_DOCUMENTS_MAX: u32 = 50;
 /// Characters of one `<Say>`. Past it: code 13521.
 pub const SAY_CHARACTERS_MAX: usize = 4_096;
+/// Bytes of text of one relay that wait to be said. Past it: 64107, the message is lost.
+pub const RELAY_TEXT_BYTES_MAX: usize = 64 * 1024;
+/// `<Language>`s of one relay. Past it: 12200, it is skipped.
+pub const RELAY_LANGUAGES_MAX: usize = 32;
 /// Repetitions for `loop="0"`, which asks for no end.
 pub const LOOP_FOREVER: u32 = 1_000;
 /// Memory for all audio together, bytes (`limits.audio`): files while they load, playing prompts, cached

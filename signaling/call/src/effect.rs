@@ -120,6 +120,15 @@ pub enum CallEffect {
         /// `0-9 A-D * #`.
         digit: u8,
     },
+    /// Tell a relay what its party said.
+    StreamHeard {
+        /// A stream of [`CallEffect::OpenStream`].
+        stream: StreamSid,
+        /// The words.
+        text: String,
+        /// False for a guess.
+        last: bool,
+    },
     /// Have the speech on this leg recognised. [`crate::CallInput::Recognition`] answers it, with one end.
     StartRecognition(Box<RecognitionPlan>),
     /// End a recognition.

@@ -12,6 +12,7 @@ use crate::conference::ConferenceInput;
 use crate::ids::{HttpId, PromptId, RecognitionId};
 use crate::queue::QueueInput;
 use crate::recognition::RecognitionEvent;
+use crate::relay::RelayEvent;
 use crate::setup::{
     RecordSettings, SiprecSettings, StatusCallback, StreamSettings, TranscriptionSettings, Webhook,
 };
@@ -368,6 +369,8 @@ pub enum StreamEvent {
         /// What happened, for the customer.
         sentence: String,
     },
+    /// The application of a relay asks something of the call.
+    Relay(RelayEvent),
     /// It is over. Nothing follows.
     Ended(StreamEnd),
 }

@@ -32,6 +32,7 @@ mod input;
 mod owed;
 pub mod queue;
 pub mod recognition;
+pub mod relay;
 mod setup;
 pub mod signature;
 pub mod sip_noun;

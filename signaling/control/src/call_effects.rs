@@ -68,6 +68,9 @@ impl Control {
             CallEffect::StreamDigit { stream, digit } => {
                 self.push(Effect::StreamDigit { stream, digit });
             }
+            CallEffect::StreamHeard { stream, text, last } => {
+                self.push(Effect::StreamHeard { stream, text, last });
+            }
             CallEffect::StartRecognition(plan) => self.start_recognition(sid, plan),
             CallEffect::StopRecognition { recognition, how } => {
                 self.stop_recognition(sid, recognition, how);

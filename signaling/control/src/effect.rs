@@ -130,6 +130,15 @@ pub enum Effect {
         /// The stream.
         stream: StreamSid,
     },
+    /// Tell the relay of a stream what its party said.
+    StreamHeard {
+        /// The stream.
+        stream: StreamSid,
+        /// The words.
+        text: String,
+        /// False for a guess.
+        last: bool,
+    },
     /// Recognise the speech of a tap, which is started after this effect; answered by [`crate::Input::Recognition`], in
     /// the end by exactly one [`call::RecognitionEvent::Ended`].
     StartRecognition {

@@ -34,6 +34,7 @@ use webhook::dns::{LookupError, SipResolver, SipTarget, SipTargetError};
 use webhook::{MediaRequest, WebhookClient};
 
 use crate::inbox::Message;
+use crate::relay_audio;
 
 /// Starts jobs. Owned by the signaling thread.
 pub struct Jobs {
@@ -145,6 +146,10 @@ impl Jobs {
         let token = auth_token.expose_secret().as_bytes();
         let signature = call::signature::sign(token, url.text(), &Form::new());
         let (client, opener) = (self.webhooks.clone(), self.streams.opener());
+        let speaker = opening.relay.is_some().then(|| {
+            let (prompts, opener) = (self.prompts.clone(), self.streams.opener());
+            relay_audio::speaker(&self.runtime, prompts, opener, &opening, auth_token)
+        });
         self.runtime.spawn(async move {
             let begun = tokio::time::Instant::now();
             let socket = match client.dial(url.host(), url.port(), STREAM_OPEN_MAX).await {
@@ -153,7 +158,7 @@ impl Jobs {
             };
             let within = STREAM_OPEN_MAX.saturating_sub(begun.elapsed());
             let user_agent = client.user_agent().to_owned();
-            let order = OpenStream { opening, url, signature, user_agent, socket, within };
+            let order = OpenStream { opening, url, signature, user_agent, socket, within, speaker };
             if opener.open(Box::new(order)).is_err() {
                 let sentence = "the thread of the streams is behind".to_owned();
                 job.end(failed(Code::STREAM_INTERNAL, sentence)).await;

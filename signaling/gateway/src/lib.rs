@@ -27,6 +27,7 @@ pub mod observers;
 pub mod own_page;
 pub mod own_sockets;
 pub mod phone_command;
+pub mod relay_audio;
 pub mod sealing;
 pub mod serve;
 pub mod settings;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use call::StreamEnd;
-use call::stream::{StreamPort as _, StreamSession, StreamUrl};
+use call::relay::Making;
+use call::stream::{StreamPort as _, StreamUrl};
 use io::FeedWriter;
 use mio::{Interest, Registry, Token};
 use rustls::ClientConfig;
@@ -23,14 +24,16 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{ClientHandshake, Error, HandshakeError, Message, WebSocket};
 
 use crate::fault;
-use crate::order::{Attachment, Feed, OpenStream};
+use crate::order::{Attachment, Feed, OpenStream, Speaker};
 use crate::port::{Outcome, Port};
+use crate::session::Session;
 use crate::socket::Socket;
 
 /// A stream of the thread.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub session: StreamSession,
+    pub session: Session,
+    pub speaker: Option<Speaker>,
     pub attachment: Option<Attachment>,
     state: State,
     /// When the next thing is due: the end of the handshake, of the close, or the next ping.
@@ -81,7 +84,7 @@ impl Connection {
         registry: &Registry,
         token: Token,
     ) -> Result<Self, StreamEnd> {
-        let OpenStream { opening, url, signature, user_agent, socket, within } = order;
+        let OpenStream { opening, url, signature, user_agent, socket, within, speaker } = order;
         let system = |error: std::io::Error| {
             fault::failed(Code::STREAM_BROKEN, format!("the socket cannot be used: {error}"))
         };
@@ -97,7 +100,8 @@ impl Connection {
             fault::failed(Code::STREAM_URL, format!("the URL cannot be requested: {error}"))
         })?;
         let mut connection = Self {
-            session: StreamSession::new(opening),
+            session: Session::new(opening),
+            speaker,
             attachment: None,
             state: State::Gone,
             due: now + within,
@@ -206,10 +210,9 @@ impl Connection {
         around: &mut Around<'_>,
         outcome: &mut Outcome,
     ) -> Step {
-        let [inbound, outbound] = tracks;
         let (index, passed) = (frame.index, frame.feed_passed);
         self.with_port(around, outcome, |session, port| {
-            session.frame(index, inbound, outbound, passed, port);
+            session.frame(index, tracks, passed, port);
         });
         self.after(around, outcome)
     }
@@ -217,6 +220,30 @@ impl Connection {
     /// The party pressed a key.
     pub fn digit(&mut self, digit: u8, around: &mut Around<'_>, outcome: &mut Outcome) -> Step {
         self.with_port(around, outcome, |session, port| session.digit(digit, port));
+        self.after(around, outcome)
+    }
+
+    /// Audio for a relay.
+    pub fn making(
+        &mut self,
+        number: u64,
+        making: Making,
+        around: &mut Around<'_>,
+        outcome: &mut Outcome,
+    ) -> Step {
+        self.with_port(around, outcome, |session, port| session.making(number, making, port));
+        self.after(around, outcome)
+    }
+
+    /// What the party said to a relay.
+    pub fn understood(
+        &mut self,
+        text: &str,
+        last: bool,
+        around: &mut Around<'_>,
+        outcome: &mut Outcome,
+    ) -> Step {
+        self.with_port(around, outcome, |session, port| session.understood(text, last, port));
         self.after(around, outcome)
     }
 
@@ -266,7 +293,7 @@ impl Connection {
         &mut self,
         around: &mut Around<'_>,
         outcome: &mut Outcome,
-        act: impl FnOnce(&mut StreamSession, &mut Port<'_>),
+        act: impl FnOnce(&mut Session, &mut Port<'_>),
     ) {
         let State::Open(socket) = &mut self.state else { return };
         let feed = self.attachment.and_then(|attached| attached.feed);
@@ -450,6 +477,7 @@ mod tests {
             tracks: TapTracks::Inbound,
             is_two_way: true,
             parameters: Vec::new(),
+            relay: None,
         };
         let order = OpenStream {
             opening,
@@ -458,6 +486,7 @@ mod tests {
             user_agent: "u".to_owned(),
             socket: TcpStream::connect(address).expect("it listens"),
             within: Duration::from_secs(10),
+            speaker: None,
         };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)

@@ -6,7 +6,7 @@
 //!
 //! The webhook client resolves the name, checks the address and connects; the thread takes the connected socket and
 //! does the rest: TLS, the handshake, the messages. The protocol itself is
-//! [`call::stream::StreamSession`]. Audio of the party comes on the rings of the cores' taps, audio of the
+//! [`call::stream::StreamSession`], or [`call::relay::RelaySession`] with text in place of audio. Audio of the party comes on the rings of the cores' taps, audio of the
 //! application goes down on the cores' rings of feeds.
 //!
 //! Every stream that is opened is answered by exactly one [`call::StreamEvent::Ended`].
@@ -18,9 +18,10 @@ mod fault;
 mod meters;
 mod order;
 mod port;
+mod session;
 mod socket;
 mod thread;
 
 pub use meters::{StreamCounts, StreamMeters};
-pub use order::{Attachment, OpenStream, StreamReport};
+pub use order::{Attachment, OpenStream, Speaker, StreamReport};
 pub use thread::{StreamOpener, StreamSettings, Streams, StreamsParts};

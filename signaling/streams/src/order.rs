@@ -1,8 +1,11 @@
 //! What the thread is told, and what it reports.
 
+use std::fmt;
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
+use call::relay::{Making, SpeakOrder};
 use call::stream::{StreamOpening, StreamUrl};
 use call::{StreamEnd, StreamEvent};
 use shared::{CallSid, Code, CoreId, FeedId, LegId, StreamSid, TapId};
@@ -22,6 +25,30 @@ pub struct OpenStream {
     pub socket: TcpStream,
     /// Time that is left for TLS and handshake.
     pub within: Duration,
+    /// Makes audio for a relay; `None` for a media stream.
+    pub speaker: Option<Speaker>,
+}
+
+/// Has audio made for one relay, without waiting. [`crate::StreamOpener::making`] takes it.
+#[derive(Clone)]
+pub struct Speaker(Arc<dyn Fn(SpeakOrder) + Send + Sync>);
+
+impl Speaker {
+    /// What to do with an order; called on the thread of the streams.
+    pub fn new(speak: impl Fn(SpeakOrder) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(speak))
+    }
+
+    pub(crate) fn speak(&self, order: SpeakOrder) {
+        (self.0)(order);
+    }
+}
+
+/// It holds the account's token.
+impl fmt::Debug for Speaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Speaker").finish_non_exhaustive()
+    }
 }
 
 /// The media of a stream that is open.
@@ -61,6 +88,10 @@ pub(crate) enum Command {
     Copy(TapId, [Option<Feed>; 2]),
     StopCopy(TapId),
     Digit(StreamSid, u8),
+    /// Audio for the piece of a relay that has this number.
+    Making(StreamSid, u64, Making),
+    /// What the party of a relay said, or with `false` a guess.
+    Understood(StreamSid, String, bool),
     Close(StreamSid),
     Stop,
 }

@@ -1,5 +1,6 @@
 //! What a session acts on: its WebSocket, and the ring of its core.
 
+use call::relay::{RelayEvent, RelayPort, SpeakOrder};
 use call::stream::StreamPort;
 use io::FeedWriter;
 use shared::{Code, FeedItem, FeedPart};
@@ -27,6 +28,9 @@ pub(crate) struct Outcome {
     pub dropped: u64,
     pub fed: bool,
     pub warnings: Vec<(Code, String)>,
+    /// Audio to be made for a relay.
+    pub orders: Vec<SpeakOrder>,
+    pub events: Vec<RelayEvent>,
     pub error: Option<Error>,
 }
 
@@ -63,5 +67,15 @@ impl StreamPort for Port<'_> {
 
     fn warn(&mut self, code: Code, sentence: String) {
         self.outcome.warnings.push((code, sentence));
+    }
+}
+
+impl RelayPort for Port<'_> {
+    fn speak(&mut self, order: SpeakOrder) {
+        self.outcome.orders.push(order);
+    }
+
+    fn tell(&mut self, event: RelayEvent) {
+        self.outcome.events.push(event);
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use ::io::FeedWriter;
 use ::io::Sleeper;
+use call::relay::Making;
 use call::{StreamEnd, StreamEvent};
 use mio::{Events, Poll, Token};
 use plane::g711;
@@ -156,6 +157,11 @@ impl Streams {
         self.order(Command::Digit(stream, digit));
     }
 
+    /// Tells a relay what its party said, or with `last` false a guess.
+    pub fn understood(&self, stream: StreamSid, text: String, last: bool) {
+        self.order(Command::Understood(stream, text, last));
+    }
+
     /// Ends a stream.
     pub fn close(&self, stream: StreamSid) {
         self.order(Command::Close(stream));
@@ -184,7 +190,7 @@ impl Drop for Streams {
     }
 }
 
-/// Opens streams from any thread.
+/// Opens streams and brings audio to relays, from any thread.
 #[derive(Clone, Debug)]
 pub struct StreamOpener {
     commands: Sender<Command>,
@@ -198,6 +204,18 @@ impl StreamOpener {
     pub fn open(&self, order: Box<OpenStream>) -> Result<(), Box<OpenStream>> {
         self.commands.send(Command::Open(order)).map_err(|command| match command {
             Command::Open(order) => order,
+            _ => unreachable!("a queue gives back what it got"),
+        })
+    }
+
+    /// Audio for the piece of a relay that has this number.
+    ///
+    /// # Errors
+    /// The thread is behind by its whole queue, or has ended: what it did not take.
+    pub fn making(&self, stream: StreamSid, number: u64, making: Making) -> Result<(), Making> {
+        let command = Command::Making(stream, number, making);
+        self.commands.send(command).map_err(|command| match command {
+            Command::Making(_, _, making) => making,
             _ => unreachable!("a queue gives back what it got"),
         })
     }
@@ -282,6 +300,16 @@ impl Desk {
                 }
                 Ok(Command::Digit(stream, digit)) => {
                     self.of(now, stream, |c, around, outcome| c.digit(digit, around, outcome))
+                }
+                Ok(Command::Making(stream, number, making)) => {
+                    self.of(now, stream, |c, around, outcome| {
+                        c.making(number, making, around, outcome)
+                    });
+                }
+                Ok(Command::Understood(stream, text, last)) => {
+                    self.of(now, stream, |c, around, outcome| {
+                        c.understood(&text, last, around, outcome)
+                    });
                 }
                 Ok(Command::Close(stream)) => {
                     self.of(now, stream, |c, around, outcome| c.close(around, outcome));
@@ -435,6 +463,10 @@ impl Desk {
         }
         for (code, sentence) in outcome.warnings {
             report(StreamEvent::Warned { code, sentence });
+        }
+        outcome.events.into_iter().for_each(|event| report(StreamEvent::Relay(event)));
+        if let Some(speaker) = &connection.speaker {
+            outcome.orders.into_iter().for_each(|order| speaker.speak(order));
         }
         match step {
             Step::Stays => {}

@@ -309,6 +309,7 @@ fn open(
         tracks: TapTracks::Inbound,
         is_two_way: true,
         parameters: Vec::new(),
+        relay: None,
     };
     let socket = TcpStream::connect(address)?;
     socket.set_nodelay(true)?;
@@ -319,6 +320,7 @@ fn open(
         user_agent: "bench".to_owned(),
         socket,
         within: Duration::from_secs(10),
+        speaker: None,
     };
     streams.open(Box::new(order)).map_err(|_| "the thread of the streams is behind")?;
     server.accept()?;

@@ -89,6 +89,7 @@ impl Talk {
             tracks: TapTracks::Inbound,
             is_two_way: true,
             parameters: Vec::new(),
+            relay: None,
         };
         let mut talk = Self {
             session: StreamSession::new(opening),

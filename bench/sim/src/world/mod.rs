@@ -504,6 +504,10 @@ impl World {
             Effect::StopRecognition { call, recognition, how } => {
                 self.stop_recognition(call, recognition, how);
             }
+            // No relay is in this world.
+            Effect::StreamHeard { .. } => {
+                self.faults.push("a relay heard somebody".to_owned());
+            }
             Effect::Observe(Observation::Fault { place, sentence }) => {
                 self.faults.push(format!("{place}: {sentence}"));
             }

@@ -282,6 +282,7 @@ impl Call {
                 return Flow::Next;
             }
             Verb::ConnectStream(connect) => self.connect_stream(now, *connect, position),
+            Verb::ConnectRelay(relay) => self.connect_relay(now, *relay, position),
             // Without the results of earlier verbs (twiml.md 2.8).
             Verb::Redirect(redirect) => self.follow(now, &redirect.link, Form::new()),
             Verb::Reject(reject) => self.reject(now, reject),

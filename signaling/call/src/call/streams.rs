@@ -13,6 +13,7 @@ use shared::{Code, Instant, Now, StreamSid, limits};
 
 use super::Call;
 use super::activity::Activity;
+use super::activity::relaying::relay_fault;
 use super::exchange::Exchange;
 use super::state::Leg;
 use crate::date::iso8601;
@@ -20,6 +21,7 @@ use crate::effect::{CallEffect, StreamPlan};
 use crate::finding::{Finding, Position};
 use crate::form::Form;
 use crate::input::{StreamChange, StreamEnd, StreamEvent};
+use crate::relay::RelayTerms;
 use crate::setup::{StreamSettings, Webhook};
 use crate::stream::{StreamOpening, StreamUrl};
 use crate::twiml::verb::Stream;
@@ -30,6 +32,8 @@ use crate::webhook::{HttpKind, WebUrl};
 pub(super) struct StreamState {
     name: Option<String>,
     is_two_way: bool,
+    /// Text goes over it, not audio.
+    is_relay: bool,
     tracks: TapTracks,
     callback: Option<Webhook>,
     url: String,
@@ -210,12 +214,24 @@ impl Call {
         settings: StreamSettings,
         is_two_way: bool,
     ) {
+        self.open_socket(stream, settings, is_two_way, None);
+    }
+
+    /// Opens a stream, or with `relay` the socket of a relay.
+    pub(super) fn open_socket(
+        &mut self,
+        stream: StreamSid,
+        settings: StreamSettings,
+        is_two_way: bool,
+        relay: Option<Box<RelayTerms>>,
+    ) {
         debug_assert!(self.leg == Leg::Up, "a stream needs the media of the leg");
         let StreamSettings { url, name, tracks, callback, parameters } = settings;
         self.timeline("stream", format_args!("{stream} to {}", url.text()));
         let state = StreamState {
             name: name.clone(),
             is_two_way,
+            is_relay: relay.is_some(),
             tracks,
             callback,
             url: url.text().to_owned(),
@@ -224,7 +240,8 @@ impl Call {
         };
         self.streams.insert(stream, state);
         let (account, call) = (self.setup.account, self.setup.sid);
-        let opening = StreamOpening { stream, account, call, tracks, is_two_way, parameters };
+        let opening =
+            StreamOpening { stream, account, call, tracks, is_two_way, parameters, relay };
         self.effect(CallEffect::OpenStream(Box::new(StreamPlan { opening, name, url })));
     }
 
@@ -251,6 +268,7 @@ impl Call {
                     let listens = state.tracks != TapTracks::Outbound && !self.facts.is_heard;
                     state.silent_at = listens.then_some(now.mono + SILENCE);
                 }
+                self.relay_opened(now, stream);
                 self.stream_callback(now, stream, "stream-started", None);
             }
             StreamEvent::Warned { code, sentence } => {
@@ -258,6 +276,7 @@ impl Call {
                 let message = format!("stream {stream}: {sentence}");
                 self.notify(Finding::warning(code, message), Some(exchange));
             }
+            StreamEvent::Relay(event) => self.on_relay(stream, event),
             StreamEvent::Ended(end) => self.stream_ended(now, stream, end),
         }
     }
@@ -288,20 +307,28 @@ impl Call {
     }
 
     fn stream_ended(&mut self, now: Now, stream: StreamSid, end: StreamEnd) {
-        let url = self.streams.get(&stream).map(|state| state.url.clone()).unwrap_or_default();
+        let Some(state) = self.streams.get(&stream) else { return };
+        let (url, is_relay) = (state.url.clone(), state.is_relay);
+        // What ends a relay is an error of its own: its codes are others, and a close is one of them.
+        let fault = is_relay.then(|| relay_fault(&end)).flatten();
         let was_open = self.streams.get(&stream).is_some_and(|state| state.phase != Phase::Opening);
-        match end {
+        match &end {
             StreamEnd::Stopped => self.timeline("stream", format_args!("{stream} stopped")),
             StreamEnd::ClosedByPeer => {
                 self.timeline("stream", format_args!("{stream} closed by its server"));
+                if let Some((code, sentence)) = fault {
+                    let exchange = Exchange { url, ..Exchange::default() };
+                    self.notify(Finding::error(code, sentence), Some(exchange));
+                }
             }
             StreamEnd::Failed { code, sentence, answer } => {
-                self.stream_callback(now, stream, "stream-error", Some(&sentence));
+                self.stream_callback(now, stream, "stream-error", Some(sentence));
+                let code = fault.map_or(*code, |(code, _)| code);
                 let mut exchange = Exchange { url, ..Exchange::default() };
                 if let Some(answer) = answer {
                     exchange.response_headers =
                         format!("Status: {}\nContent-Type: {}", answer.status, answer.content_type);
-                    exchange.response_body = answer.body;
+                    exchange.response_body.clone_from(&answer.body);
                 }
                 let message = format!("stream {stream}: {sentence}");
                 self.notify(Finding::error(code, message), Some(exchange));
@@ -314,6 +341,9 @@ impl Call {
         let is_it = matches!(&self.activity, Activity::Streaming(own) if own.stream == stream);
         if is_it {
             self.streaming_over(now);
+        }
+        if matches!(&self.activity, Activity::Relaying(own) if own.stream == stream) {
+            self.relaying_over(now, &end);
         }
     }
 

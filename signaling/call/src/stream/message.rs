@@ -245,6 +245,7 @@ mod tests {
             tracks: TapTracks::Inbound,
             is_two_way: true,
             parameters: vec![("a \"b\"".to_owned(), "c\nd".to_owned())],
+            relay: None,
         }
     }
 

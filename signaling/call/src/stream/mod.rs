@@ -7,9 +7,12 @@
 mod message;
 mod opening;
 mod playout;
+mod port;
 mod session;
 mod url;
 
 pub use opening::StreamOpening;
-pub use session::{StreamPort, StreamSession};
+pub(crate) use playout::{Full, Playout};
+pub use port::StreamPort;
+pub use session::StreamSession;
 pub use url::StreamUrl;

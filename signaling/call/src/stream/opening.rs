@@ -3,6 +3,8 @@
 use shared::media::TapTracks;
 use shared::{AccountSid, CallSid, StreamSid};
 
+use crate::relay::RelayTerms;
+
 /// The facts that `start` tells the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamOpening {
@@ -18,4 +20,6 @@ pub struct StreamOpening {
     pub is_two_way: bool,
     /// `<Parameter>`s, by name.
     pub parameters: Vec<(String, String)>,
+    /// `<Connect><ConversationRelay>`: text goes over the socket and not audio. `None`: a media stream.
+    pub relay: Option<Box<RelayTerms>>,
 }

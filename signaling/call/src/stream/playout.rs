@@ -12,12 +12,14 @@
 
 use std::collections::VecDeque;
 
-use shared::FRAME_SAMPLES;
 use shared::limits::{FEED_FRAMES_MAX, STREAM_MARKS_MAX, STREAM_PLAYOUT_BYTES_MAX};
+use shared::{FRAME_SAMPLES, FeedPart};
+
+use super::port::StreamPort;
 
 /// Audio and marks that wait.
 #[derive(Debug, Default)]
-pub(super) struct Playout {
+pub(crate) struct Playout {
     /// Pieces of audio, all full but the last, so that the queue takes little more than its audio.
     pieces: VecDeque<Vec<u8>>,
     /// Bytes of the first piece that are taken.
@@ -32,6 +34,11 @@ pub(super) struct Playout {
     /// Frames that the core got, and that it needs no more, since the feed began.
     written: u64,
     passed: u64,
+    /// Of each frame on the core, the byte that it ends with; and the byte that ended the last one that passed.
+    ends: VecDeque<u64>,
+    played: u64,
+    /// The core has not got the order to drop what it holds.
+    owes_clear: bool,
 }
 
 #[derive(Debug)]
@@ -45,7 +52,7 @@ struct Mark {
 
 /// The audio does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Full;
+pub(crate) struct Full;
 
 impl Playout {
     /// Adds audio, of which `room` bytes at most fit beside that of other streams.
@@ -78,10 +85,12 @@ impl Playout {
         Ok(())
     }
 
-    /// Drops the audio that waits. Its marks are all reached.
+    /// Drops the audio that waits. Its marks are all reached. The core gets its order with [`Playout::pour`].
     pub fn clear(&mut self) {
         self.pieces.clear();
         (self.taken, self.waiting, self.begin) = (0, 0, self.end);
+        self.ends.iter_mut().for_each(|end| *end = self.end);
+        (self.played, self.owes_clear) = (self.end, true);
         for mark in &mut self.marks {
             mark.frame = Some(0);
         }
@@ -91,7 +100,34 @@ impl Playout {
     pub fn passed(&mut self, passed: u32) {
         let more = passed.wrapping_sub(self.passed as u32);
         // A number of the past comes from a tap that began before the feed.
-        self.passed = (self.passed + u64::from(more)).min(self.written);
+        let passed = (self.passed + u64::from(more)).min(self.written);
+        for _ in self.passed..passed {
+            self.played = self.ends.pop_front().unwrap_or(self.played);
+        }
+        self.passed = passed;
+    }
+
+    /// Gives the core what it has room for.
+    pub fn pour(&mut self, port: &mut impl StreamPort) {
+        // First, or the clear would take audio that is newer than it.
+        if self.owes_clear {
+            self.owes_clear = !port.play(FeedPart::Clear);
+        }
+        while !self.owes_clear && self.has_frame() && port.has_feed_room() {
+            let Some(frame) = self.frame() else { return };
+            let taken = port.play(FeedPart::Audio(frame));
+            debug_assert!(taken, "the ring had room");
+        }
+    }
+
+    /// Bytes that were ever queued.
+    pub const fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Bytes that the party has heard, or that were cleared.
+    pub const fn played(&self) -> u64 {
+        self.played
     }
 
     /// The next mark that was reached.
@@ -133,6 +169,7 @@ impl Playout {
         self.waiting -= filled;
         self.begin += filled as u64;
         self.written += 1;
+        self.ends.push_back(self.begin);
         let (begin, written) = (self.begin, self.written);
         let open = self.marks.iter_mut().skip_while(|mark| mark.frame.is_some());
         for mark in open.take_while(|mark| mark.position <= begin) {
@@ -238,6 +275,30 @@ mod tests {
         playout.passed(11);
         assert_eq!(marks(&mut playout), ["c"]);
         assert_eq!(playout.waiting_ms(), 0);
+    }
+
+    #[test]
+    fn what_was_played_grows_by_frames_and_jumps_with_a_clear() {
+        let mut playout = Playout::default();
+        playout.push(&[1; 500], usize::MAX).unwrap();
+        let mut played = Vec::new();
+        for passed in 0..5 {
+            playout.passed(passed);
+            while playout.frame().is_some() {}
+            played.push(playout.played());
+        }
+        assert_eq!(played, [0, 160, 320, 480, 500], "the last frame is filled up with silence");
+        playout.push(&[1; 1_600], usize::MAX).unwrap();
+        while playout.frame().is_some() {}
+        playout.passed(6);
+        playout.clear();
+        assert_eq!((playout.played(), playout.end()), (2_100, 2_100));
+        playout.push(&[1; 160], usize::MAX).unwrap();
+        playout.passed(14);
+        assert_eq!(playout.played(), 2_100, "frames from before the clear");
+        assert!(playout.frame().is_some());
+        playout.passed(15);
+        assert_eq!(playout.played(), 2_260);
     }
 
     #[test]

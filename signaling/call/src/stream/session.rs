@@ -5,26 +5,12 @@
 //! the application's audio has passed, and so pace what is written to the core. The end is the shell's:
 //! [`StreamSession::stop`] says good-bye, and the socket is closed.
 
-use shared::{Code, FRAME_SAMPLES, FeedPart};
+use shared::{Code, FRAME_SAMPLES};
 
 use super::message::{self, Heard, Track, Writer};
 use super::opening::StreamOpening;
 use super::playout::{Full, Playout};
-
-/// What a session acts on.
-pub trait StreamPort {
-    /// Sends one text message to the application. A message for which there is no room is lost and counted by the
-    /// port.
-    fn send(&mut self, message: &str);
-    /// Whether the feed of the leg is open and its ring takes a part.
-    fn has_feed_room(&self) -> bool;
-    /// Gives a part to the feed of the leg; `false` where [`StreamPort::has_feed_room`] is.
-    fn play(&mut self, part: FeedPart) -> bool;
-    /// Bytes that the audio and marks of this stream may grow by, beside those of all others.
-    fn room(&self) -> usize;
-    /// Something is wrong that does not end the stream; once a code and stream.
-    fn warn(&mut self, code: Code, sentence: String);
-}
+use super::port::StreamPort;
 
 /// One open stream.
 #[derive(Debug)]
@@ -33,8 +19,6 @@ pub struct StreamSession {
     sid: String,
     writer: Writer,
     playout: Playout,
-    /// A `clear` that the ring had no room for.
-    owes_clear: bool,
     warned: Vec<Code>,
     /// Index of the next frame of the tap.
     next_index: u32,
@@ -47,7 +31,6 @@ impl StreamSession {
             sid: opening.stream.to_string(),
             writer: Writer::new(&opening),
             playout: Playout::default(),
-            owes_clear: false,
             warned: Vec::new(),
             next_index: 0,
             opening,
@@ -79,7 +62,7 @@ impl StreamSession {
         self.playout.passed(feed_passed);
         self.return_marks(port);
         self.media(inbound, outbound, port);
-        self.fill_core(port);
+        self.playout.pour(port);
     }
 
     /// The party pressed a key. A one-way stream does not hear of it.
@@ -101,7 +84,7 @@ impl StreamSession {
                                     streams.buffer for all; what did not fit is lost";
                     self.warn(Code::STREAM_PLAYOUT_FULL, sentence, port);
                 }
-                self.fill_core(port);
+                self.playout.pour(port);
             }
             Ok(Heard::Mark(name)) if name.len() > MARK_BYTES_MAX => {
                 self.warn(Code::STREAM_MESSAGE, "a mark's name is longer than 1,024 bytes", port);
@@ -116,7 +99,7 @@ impl StreamSession {
             }
             Ok(Heard::Clear) => {
                 self.playout.clear();
-                self.owes_clear = !port.play(FeedPart::Clear);
+                self.playout.pour(port);
                 self.return_marks(port);
             }
             Err((code, sentence)) => self.warn(code, &sentence, port),
@@ -164,18 +147,6 @@ impl StreamSession {
         }
     }
 
-    fn fill_core(&mut self, port: &mut impl StreamPort) {
-        // First, or the clear would take audio that is newer than it.
-        if self.owes_clear {
-            self.owes_clear = !port.play(FeedPart::Clear);
-        }
-        while !self.owes_clear && self.playout.has_frame() && port.has_feed_room() {
-            let Some(frame) = self.playout.frame() else { return };
-            let taken = port.play(FeedPart::Audio(frame));
-            debug_assert!(taken, "the ring had room");
-        }
-    }
-
     fn warn(&mut self, code: Code, sentence: &str, port: &mut impl StreamPort) {
         if !self.warned.contains(&code) {
             self.warned.push(code);
@@ -195,7 +166,7 @@ const SILENCE: u8 = 0xFF;
 mod tests {
     use serde_json::Value;
     use shared::media::TapTracks;
-    use shared::{AccountSid, CallSid, StreamSid};
+    use shared::{AccountSid, CallSid, FeedPart, StreamSid};
 
     use super::*;
 
@@ -247,6 +218,7 @@ mod tests {
             tracks: TapTracks::Inbound,
             is_two_way,
             parameters: Vec::new(),
+            relay: None,
         };
         let (mut session, mut seen) = (StreamSession::new(opening), Seen::default());
         session.begin(&mut seen);

@@ -9,7 +9,7 @@ use super::verb::{
     Verb, application, client, conference, dial, echo, enqueue, gather, noun, parameter, pause,
     play, record, recording, redirect, refer,
 };
-use super::verb::{reject, say, siprec, ssml, stream, transcription};
+use super::verb::{reject, relay, say, siprec, ssml, stream, transcription};
 use super::*;
 use crate::setup::Target;
 use crate::webhook::WebUrl;
@@ -86,7 +86,7 @@ fn lines() -> impl Iterator<Item = Line> {
 
 /// The attribute tables of this package, by the elements from `<Response>` down.
 fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
-    let own: [(&str, &'static [attribute::Attribute]); 35] = [
+    let own: [(&str, &'static [attribute::Attribute]); 38] = [
         ("<Enqueue>", enqueue::ATTRIBUTES),
         ("<Dial><Queue>", enqueue::NOUN),
         ("<Say>", say::ATTRIBUTES),
@@ -106,6 +106,9 @@ fn tables() -> Vec<(String, &'static [attribute::Attribute])> {
         ("<Connect>", stream::CONNECT),
         ("<Connect><Stream>", stream::START),
         ("<Start><Siprec><Parameter>", parameter::ATTRIBUTES),
+        ("<Connect><ConversationRelay>", relay::ATTRIBUTES),
+        ("<Connect><ConversationRelay><Language>", relay::LANGUAGE),
+        ("<Connect><ConversationRelay><Parameter>", parameter::ATTRIBUTES),
         ("<Start><Stream><Parameter>", parameter::ATTRIBUTES),
         ("<Connect><Stream><Parameter>", parameter::ATTRIBUTES),
         ("<Dial>", dial::ATTRIBUTES),
@@ -195,6 +198,7 @@ fn errors_of(verb: &Verb) -> Vec<Code> {
         Verb::ConnectStream(connect) => {
             connect.stream.fault.iter().map(|fault| fault.code).collect()
         }
+        Verb::ConnectRelay(relay) => relay.fault.iter().map(|fault| fault.code).collect(),
         _ => Vec::new(),
     }
 }
@@ -271,8 +275,11 @@ fn needs(path: &str) -> (&'static [(&'static str, &'static str)], &'static str) 
             (&[("url", "wss://a.example/"), ("statusCallback", "/c")], "")
         }
         "<Connect>" => (&[("action", "/a")], "<Stream url=\"wss://a.example/\"/>"),
+        "<Connect><ConversationRelay>" => (&[("url", "wss://a.example/"), ("voice", "Amy")], ""),
+        "<Connect><ConversationRelay><Language>" => (&[("code", "de-DE"), ("voice", "Hans")], ""),
         "<Start><Stream><Parameter>"
         | "<Connect><Stream><Parameter>"
+        | "<Connect><ConversationRelay><Parameter>"
         | "<Start><Siprec><Parameter>" => (&[("name", "a"), ("value", "b")], ""),
         "<Dial>" => (
             &[
@@ -326,6 +333,8 @@ const APPLICATION: &str = "<ApplicationSid>AP00000000000000000000000000000001</A
 /// Values of every kind: one of them changes what an attribute with an effect does.
 const VALUES: &[&str] = &[
     "probe",
+    "Google",
+    "low",
     "speech",
     "2s",
     "numbers_and_commands",

@@ -261,6 +261,9 @@ impl Story {
                 word
             }
             CallEffect::StopSiprec { .. } => "stop siprec".to_owned(),
+            CallEffect::StreamHeard { text, last, .. } => {
+                format!("stream {} {text}", if last { "final" } else { "guess" })
+            }
             CallEffect::StreamDigit { digit, .. } => format!("stream digit {}", char::from(digit)),
             CallEffect::Dial { children } => {
                 let count = children.len();

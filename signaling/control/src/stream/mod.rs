@@ -53,7 +53,7 @@ impl Control {
                 self.attach_stream(now, sid, stream);
                 StreamEvent::Opened
             }
-            StreamEvent::Warned { .. } => event,
+            StreamEvent::Warned { .. } | StreamEvent::Relay(_) => event,
             StreamEvent::Ended(end) => {
                 let Some(end) = self.detach_stream(sid, stream, end) else { return };
                 StreamEvent::Ended(end)

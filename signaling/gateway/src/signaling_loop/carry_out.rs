@@ -63,6 +63,9 @@ impl SignalingLoop {
                 self.jobs.streams.copy(tap, inbound, outbound);
             }
             Effect::StopCopy { tap } => self.jobs.streams.stop_copy(tap),
+            Effect::StreamHeard { stream, text, last } => {
+                self.jobs.streams.understood(stream, text, last);
+            }
             Effect::CloseStream { stream } => self.jobs.streams.close(stream),
             Effect::StartRecognition { call, tap, plan } => {
                 self.jobs.recognise(StartRecognition { call, tap, plan: *plan });

@@ -78,6 +78,7 @@ mod queues;
 mod quiet_core;
 mod recognition;
 mod registrar;
+mod relay;
 mod replaces;
 mod rest_conferences;
 mod rest_in_webhook;

@@ -10,7 +10,7 @@ use crate::sipp::{self, Running, Sipp};
 use crate::wait;
 
 /// Settings with the engine of the tests.
-fn engine(arguments: &str) -> String {
+pub fn engine(arguments: &str) -> String {
     let python = sdk::program("python");
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end/engine.py");
     format!(
@@ -97,7 +97,7 @@ impl Rig {
 }
 
 /// Packets that go up and down as speech does.
-fn speech(packets: u16) -> impl Iterator<Item = Vec<u8>> {
+pub fn speech(packets: u16) -> impl Iterator<Item = Vec<u8>> {
     (0..packets).map(|number| {
         let level = if number % 11 < 9 { 0x10 + (number % 3) as u8 * 8 } else { 0x50 };
         (0..160).map(|at| if at % 16 < 8 { level } else { level | 0x80 }).collect()

@@ -49,6 +49,7 @@ impl World {
             Effect::OpenStream { .. }
             | Effect::AttachStream { .. }
             | Effect::StreamDigit { .. }
+            | Effect::StreamHeard { .. }
             | Effect::CloseStream { .. }
             | Effect::StartRecognition { .. }
             | Effect::StopRecognition { .. }

@@ -21,6 +21,7 @@ pub(crate) mod pause;
 pub(crate) mod queued;
 pub(crate) mod record;
 pub(crate) mod refer;
+pub(crate) mod relaying;
 pub(crate) mod serving;
 pub(crate) mod speak;
 pub(crate) mod streaming;
@@ -41,6 +42,7 @@ use self::pause::Pausing;
 use self::queued::Queued;
 use self::record::RecordVerb;
 use self::refer::Referring;
+use self::relaying::Relaying;
 use self::serving::Serving;
 use self::speak::Speaking;
 use self::streaming::Streaming;
@@ -85,6 +87,8 @@ pub(crate) enum Activity {
     Serving(Box<Serving>),
     /// `<Connect><Stream>`.
     Streaming(Streaming),
+    /// `<Connect><ConversationRelay>`.
+    Relaying(Box<Relaying>),
     /// `<Refer>`.
     Referring(Box<Referring>),
     /// A child that is ready for its parent, or bridged with it.
@@ -213,6 +217,7 @@ macro_rules! each {
             Activity::Queued($state) => $run,
             Activity::Serving($state) => $run,
             Activity::Streaming($state) => $run,
+            Activity::Relaying($state) => $run,
             Activity::Referring($state) => $run,
             Activity::Joined($state) => $run,
             Activity::Departing($state) => $run,

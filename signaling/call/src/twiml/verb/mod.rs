@@ -16,6 +16,7 @@ pub mod recording;
 pub mod redirect;
 pub mod refer;
 pub mod reject;
+pub mod relay;
 pub mod say;
 pub mod siprec;
 pub(crate) mod ssml;
@@ -39,6 +40,7 @@ pub use recording::StartRecording;
 pub use redirect::Redirect;
 pub use refer::Refer;
 pub use reject::Reject;
+pub use relay::ConnectRelay;
 pub use say::Say;
 pub use siprec::Siprec;
 pub use stream::{ConnectStream, Stream};
@@ -108,6 +110,8 @@ pub enum Verb {
     StopTranscription(String),
     /// Connects the party with an application by a two-way stream.
     ConnectStream(Box<ConnectStream>),
+    /// Connects the party with an application by text.
+    ConnectRelay(Box<ConnectRelay>),
     /// Replaces the document.
     Redirect(Redirect),
     /// Transfers the party's phone by REFER.
@@ -148,7 +152,7 @@ impl Verb {
             | Self::StopStream(_)
             | Self::StopSiprec(_)
             | Self::StopTranscription(_) => "Stop",
-            Self::ConnectStream(_) => "Connect",
+            Self::ConnectStream(_) | Self::ConnectRelay(_) => "Connect",
             Self::Redirect(_) => "Redirect",
             Self::Refer(_) => "Refer",
             Self::Reject(_) => "Reject",
@@ -171,6 +175,7 @@ impl Verb {
             | Self::Dial(_)
             | Self::Enqueue(_)
             | Self::ConnectStream(_)
+            | Self::ConnectRelay(_)
             | Self::Refer(_) => true,
             Self::StartRecording(_)
             | Self::StopRecording(_)
@@ -251,6 +256,9 @@ fn read_connect(node: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Verb> {
     match node.first_element_child() {
         Some(noun) if noun.tag_name().name() == "Stream" => {
             stream::read_connect(node, noun, reading)
+        }
+        Some(noun) if noun.tag_name().name() == "ConversationRelay" => {
+            relay::read_connect(node, noun, reading)
         }
         Some(noun) => {
             let noun = brief(noun.tag_name().name());

@@ -137,14 +137,28 @@ fn read(noun: Node<'_, '_>, two_way: bool, reading: &mut Reading<'_>) -> Result<
 /// The `<Parameter>`s of a noun that leaves a call: by name, the last of a name counts.
 pub(super) fn read_parameters(
     noun: Node<'_, '_>,
-    element: &'static str,
+    element: &str,
+    reading: &mut Reading<'_>,
+) -> Result<Vec<(String, String)>, Finding> {
+    read_parameters_beside(&[], noun, element, reading)
+}
+
+/// The same for a noun that has `others` as children, too.
+pub(super) fn read_parameters_beside(
+    others: &[&str],
+    noun: Node<'_, '_>,
+    element: &str,
     reading: &mut Reading<'_>,
 ) -> Result<Vec<(String, String)>, Finding> {
     let mut parameters: Vec<(String, String)> = Vec::new();
     for child in noun.children().filter(Node::is_element) {
-        if child.tag_name().name() != "Parameter" {
-            reading.skip(child, element);
-            continue;
+        match child.tag_name().name() {
+            "Parameter" => {}
+            other if others.contains(&other) => continue,
+            _ => {
+                reading.skip(child, element);
+                continue;
+            }
         }
         let (name, value) = parameter::read(child, reading)?;
         let characters = name.chars().count() + value.chars().count();
