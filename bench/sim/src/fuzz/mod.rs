@@ -20,6 +20,7 @@ pub mod name_addr;
 pub mod recognition_lines;
 pub mod records;
 pub mod refer_to;
+pub mod relay_json;
 pub mod rfc4733;
 pub mod rtcp_compound;
 pub mod rtp;
@@ -69,6 +70,7 @@ pub const TARGETS: &[Target] = &[
     target("rtcp_compound", rtcp_compound::check, rtcp_compound::WORDS),
     target("recognition_lines", recognition_lines::check, recognition_lines::WORDS),
     target("refer_to", refer_to::check, refer_to::WORDS),
+    target("relay_json", relay_json::check, relay_json::WORDS),
     target("rtp", rtp::check, rtp::WORDS),
     target("sdp", sdp::check, sdp::WORDS),
     target("sip_framing_twice", sip_framing_twice::check, sip_stream_framing::WORDS),
