@@ -10,10 +10,10 @@ use std::process::Command;
 
 use crate::gateway::{ACCOUNT, Gateway, TOKEN};
 use crate::program::Program;
-use crate::rtp::{Party, Talker};
+use crate::rtp::{Packet, Party, Stream, Talker};
 use crate::sdk;
 use crate::sipp::{self, Sipp};
-use crate::{streams, wait};
+use crate::{recognition, streams, wait};
 
 /// Where the demo is fetched from, unless `SIDETONE_VENDOR_DEMO` names another copy.
 const SOURCE: &str =
@@ -45,6 +45,16 @@ fn the_vendors_agent_framework_checks_both_signatures_and_is_interrupted() {
     const NAME: &str = "the_vendors_agent_framework_checks_both_signatures_and_is_interrupted";
     if let Some(folder) = std::env::var_os(INSIDE) {
         return talk_with_the_framework(Path::new(&folder));
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    run_inside(NAME, folder.path());
+}
+
+#[test]
+fn the_vendors_agent_framework_talks_by_text_and_is_interrupted() {
+    const NAME: &str = "the_vendors_agent_framework_talks_by_text_and_is_interrupted";
+    if let Some(folder) = std::env::var_os(INSIDE) {
+        return talk_by_text(Path::new(&folder));
     }
     let folder = tempfile::tempdir().expect("a folder");
     run_inside(NAME, folder.path());
@@ -102,6 +112,40 @@ fn talk_with_the_framework(folder: &Path) {
     let end_ms = site.talk(rig, "https://127.0.0.1/twiml");
     // It names all that it has sent.
     assert_eq!(end_ms, 3_000);
+}
+
+/// Its default provider is ConversationRelay: the greeting, what the caller says, a long answer, an interruption.
+fn talk_by_text(folder: &Path) {
+    let site = Site::new(folder);
+    let mut framework = site.program("tac_relay_bot.py", &[ACCOUNT, TOKEN]);
+    drop(wait::connected(443));
+    let engine = recognition::engine("");
+    let gateway = Gateway::start_trusting(Path::new(&site.certificate), &engine);
+    gateway.wait_for_log("the recognition engine `test` is ready");
+    let domain = gateway.domain("desk", &[("VoiceUrl", "https://127.0.0.1/twiml")]);
+    gateway.allow_address(&domain, "127.0.0.1");
+    let party = Party::new();
+    let scenario = sipp::invite("") + &sipp::answered() + &sipp::hung_up();
+    let call = Sipp::caller(&scenario, party.port()).start(gateway.sip_udp);
+    let is_loud = |packet: &Packet| packet.payload.iter().any(|code| code & 0x7F < 0x30);
+    assert_eq!(party.receive_until(20, is_loud).len(), 20, "its greeting is heard");
+    let (_, to) = party.receive().expect("packets go on");
+    let mut stream = Stream::new(7);
+    let quiet = || (0..50).map(|_| vec![0xFF; 160]);
+    stream.say(&party, to, recognition::speech(75));
+    stream.say(&party, to, quiet());
+    let heard = framework.wait_for("heard ");
+    assert!(heard.contains("heard one two"), "{heard}");
+    assert_eq!(party.receive_until(100, is_loud).len(), 100, "its answer is heard");
+    stream.say(&party, to, recognition::speech(40));
+    stream.say(&party, to, quiet());
+    let interrupted = framework.wait_for("interrupted ");
+    assert!(interrupted.contains("You said"), "{interrupted}");
+    framework.wait_for("heard ");
+    let calls = gateway.fetch("Calls.json").json();
+    let sid = calls["calls"][0]["sid"].as_str().expect("a call").to_owned();
+    gateway.create(&format!("Calls/{sid}.json"), &[("Status", "completed")]);
+    call.finish().expect_success();
 }
 
 /// The certificate of all hosts, trusted by everybody.
