@@ -13,6 +13,7 @@ mod view;
 
 use std::fmt;
 use std::io::{self, Write};
+use std::panic::catch_unwind;
 use std::sync::LazyLock;
 
 use liquid_core::runtime::RuntimeBuilder;
@@ -52,6 +53,12 @@ pub fn render(template: &str, values: &Data, unix_ms: i64) -> Result<String, Tem
         let sentence = format!("A template of more than {STUDIO_TEMPLATE_BYTES_MAX} bytes");
         return Err(TemplateFault(sentence));
     }
+    // The crate panics on input that it takes for impossible, such as a number of twenty digits.
+    catch_unwind(|| rendered(template, values, unix_ms))
+        .unwrap_or_else(|_| Err(TemplateFault("The template cannot be read".to_owned())))
+}
+
+fn rendered(template: &str, values: &Data, unix_ms: i64) -> Result<String, TemplateFault> {
     let template = parse(template)?;
     let runtime = RuntimeBuilder::new().set_globals(values).build();
     runtime.registers().get_mut::<Budget>().unix_ms = unix_ms;

@@ -119,6 +119,11 @@ fn what_a_template_may_do_is_bounded() {
 }
 
 #[test]
+fn a_number_that_is_too_long_is_a_fault_and_no_panic() {
+    assert_eq!(fault("{{ 99999999999999999999 }}"), "The template cannot be read");
+}
+
+#[test]
 fn a_broken_template_is_a_fault() {
     for template in ["{{", "{% if %}", "{% for %}", "{{a | nothing}}", "{% include 'x' %}"] {
         fault(template);
