@@ -10,9 +10,11 @@ mod corpus;
 pub mod digest_header;
 pub mod domain_host;
 pub mod dtmf_relay_body;
+pub mod flow_definition;
 pub mod form_body;
 pub mod function_answers;
 pub mod gateway_datagrams;
+pub mod liquid_template;
 pub mod media_packets;
 pub mod multipart;
 mod mutation;
@@ -60,9 +62,11 @@ pub const TARGETS: &[Target] = &[
     target("digest_header", digest_header::check, digest_header::WORDS),
     target("domain_host", domain_host::check, domain_host::WORDS),
     target("dtmf_relay_body", dtmf_relay_body::check, dtmf_relay_body::WORDS),
+    target("flow_definition", flow_definition::check, flow_definition::WORDS),
     target("form_body", form_body::check, form_body::WORDS),
     target("function_answers", function_answers::check, function_answers::WORDS),
     slow("gateway_datagrams", gateway_datagrams::check, sip_message::WORDS),
+    target("liquid_template", liquid_template::check, liquid_template::WORDS),
     target("media_packets", media_packets::check, rtp::WORDS),
     target("multipart", multipart::check, multipart::WORDS),
     target("name_addr", name_addr::check, name_addr::WORDS),
