@@ -18,6 +18,7 @@ mod name_server;
 mod phone;
 mod program;
 mod proxy;
+mod public_flows;
 mod rest;
 mod rtp;
 mod sdk;
