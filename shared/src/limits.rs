@@ -432,6 +432,16 @@ pub const QUEUE_SIZE_MAX: u32 = 5_000;
 pub const QUEUE_SIZE: &str = "1000";
 /// TwiML applications of an account. Past it: 21301.
 pub const APPLICATIONS_ACCOUNT_MAX: usize = 1_000;
+/// TwiML Bins of an account. Past it: 20422.
+pub const BINS_ACCOUNT_MAX: usize = 1_000;
+/// Bytes of a bin's source. Past it: 12100 at save.
+pub const BIN_BYTES_MAX: usize = 32 * 1024;
+/// Sections of a bin in one another. Past it: 12100 at save.
+pub const BIN_DEPTH_MAX: usize = 16;
+/// Bytes that a bin renders to, as of any document. Past it the answer is 500.
+pub const BIN_OUTPUT_BYTES_MAX: usize = WEBHOOK_BODY_BYTES_MAX;
+/// Tags that one rendering passes through: sections in lists multiply. Past it the answer is 500.
+pub const BIN_STEPS_MAX: usize = 100_000;
 /// Phone numbers of an account. Past it: 20422.
 pub const PHONE_NUMBERS_ACCOUNT_MAX: usize = 10_000;
 /// Verified caller ids of an account. Past it: 20422.

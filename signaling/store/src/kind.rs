@@ -34,6 +34,8 @@ macro_rules! resources {
             outgoing_caller_ids: OutgoingCallerId = crate::caller_id::OutgoingCallerId, shared::OutgoingCallerIdSid;
             /// A Studio flow.
             flows: Flow = crate::studio::Flow, shared::FlowSid;
+            /// A TwiML Bin.
+            twiml_bins: TwimlBin = crate::twiml_bin::TwimlBin, shared::BinSid;
         }
     };
 }

@@ -5,6 +5,7 @@
 //! once fails again: `cargo run -p sim -- --fuzz uri --seed 17 --inputs 1`.
 
 pub mod acl_cidr;
+pub mod bin_template;
 pub mod config_file;
 mod corpus;
 pub mod digest_header;
@@ -58,6 +59,7 @@ pub struct Target {
 /// Every target, in the order of their names.
 pub const TARGETS: &[Target] = &[
     target("acl_cidr", acl_cidr::check, acl_cidr::WORDS),
+    target("bin_template", bin_template::check, bin_template::WORDS),
     target("config_file", config_file::check, config_file::WORDS),
     target("digest_header", digest_header::check, digest_header::WORDS),
     target("domain_host", domain_host::check, domain_host::WORDS),

@@ -12,6 +12,7 @@ mod numbers;
 mod queues;
 mod requests;
 mod sip;
+mod twiml_bins;
 
 use std::sync::Arc;
 

@@ -421,4 +421,16 @@ CREATE TABLE executions (
 CREATE INDEX executions_by_account ON executions(account, flow, sid);
 CREATE INDEX executions_active ON executions(sid) WHERE status = 'active';
 ",
+    "
+CREATE TABLE twiml_bins (
+    sid BLOB PRIMARY KEY,
+    account BLOB NOT NULL REFERENCES accounts(sid),
+    friendly_name TEXT NOT NULL,
+    content TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    revision INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX twiml_bins_by_account ON twiml_bins(account, sid);
+",
 ];

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use functions::Functions;
-use hosted::{Handlers, Kind, RouteSettings, Twimlets};
-use http_server::Rest;
+use hosted::{Bins, Handlers, Kind, RouteSettings, Twimlets};
+use http_server::{Readers, Rest};
 use hyper::body::Bytes;
 use shared::config::{Config, PublicAddress};
 use shell::Sender;
@@ -34,7 +34,7 @@ pub(super) fn start_hosted(
     data: &DataDir,
     webhooks: &WebhookClient,
     addresses: &Addresses,
-    messages: Sender<Message>,
+    (messages, readers): (Sender<Message>, &Readers),
     studio: &Studio,
 ) -> Result<Hosting, ServeError> {
     let machine = ::io::machine_addresses().unwrap_or_default();
@@ -53,6 +53,7 @@ pub(super) fn start_hosted(
     )?;
     let handlers = Handlers::new(routes)
         .with(Kind::Flow, studio.clone())
+        .with(Kind::Bin, Bins::new(readers.clone()))
         .with(Kind::Twimlet, Twimlets::new(|| MUSIC.clone()))
         .with(Kind::Function, OfCalls(functions.clone()));
     let handlers = Arc::new(handlers);

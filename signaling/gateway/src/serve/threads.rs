@@ -17,7 +17,9 @@ use audio::AudioIntake;
 use control::{Control, ControlSettings};
 use database::Database;
 use hosted::RouteSettings;
-use http_server::{AddressList, ApiCall, HttpServer, Https, Listening, OpenReader, Rest, Scheme};
+use http_server::{
+    AddressList, ApiCall, HttpServer, Https, Listening, OpenReader, Readers, Rest, Scheme,
+};
 use recognition::{Recognition, RecognitionMeters, RecognitionParts};
 use recorder::{Library, Recorder, RecorderEvent, RecorderSettings, RecordingOutcome, SealingKey};
 use shared::config::{Config, SpeechEngine};
@@ -78,6 +80,7 @@ pub(super) struct Threads {
     runtime: Runtime,
     hosted: Hosting,
     studio: Studio,
+    readers: Readers,
     transport: TransportHandle,
     signaling: JoinHandle<std::io::Result<()>>,
 }
@@ -160,6 +163,8 @@ impl Listeners<'_> {
         control.owe_callbacks(Clock.now(), opened.recovered.callbacks);
 
         let (sender, history) = history();
+        let opener = open_reader(Arc::clone(&plan.database), Arc::clone(&history));
+        let readers = Readers::new(opener);
         let store = StoreParts {
             writer: opened.writer,
             journal: opened.journal,
@@ -181,7 +186,8 @@ impl Listeners<'_> {
             base: RouteSettings::new(config, BTreeSet::new()).base,
         };
         let studio = Studio::start(studio, ended);
-        let hosted = start_hosted(config, &data, &webhooks, &addresses, messages.clone(), &studio)?;
+        let (client, out) = (&webhooks, messages.clone());
+        let hosted = start_hosted(config, &data, client, &addresses, (out, &readers), &studio)?;
         let stored = StoredHistory::new(sender, nudge, Arc::clone(&self.metrics));
         let observers = Observers::new(Arc::clone(&self.metrics)).with(stored).with(ends);
         let cores = core_views(&media);
@@ -245,6 +251,7 @@ impl Listeners<'_> {
             runtime,
             hosted,
             studio,
+            readers,
             transport,
             signaling,
         })
@@ -264,7 +271,7 @@ impl Threads {
         let Hosting { handlers, functions, rest: for_functions } = self.hosted;
         let function_meters = functions.meters();
         let recordings = Library::new(data.recordings_path(), counters.bucket.elsewhere());
-        let rest = Rest::new(open_reader, recordings, self.api.clone());
+        let rest = Rest::new(self.readers, recordings, self.api.clone());
         // Once: a gateway opens once.
         let _ = for_functions.set(rest.clone());
         rest.walk_flows(Arc::new(self.studio.clone()));

@@ -103,6 +103,7 @@ mod tls;
 mod tls_failures;
 mod transfers;
 mod trunks;
+mod twimlets;
 mod unmodified;
 mod vendor;
 mod voices;

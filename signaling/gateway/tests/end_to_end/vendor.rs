@@ -30,7 +30,8 @@ fn the_vendors_demo_answers_is_interrupted_and_truncates() {
         return talk_with_the_demo(Path::new(&folder));
     }
     let folder = tempfile::tempdir().expect("a folder");
-    match fetch(folder.path()) {
+    let source = std::env::var("SIDETONE_VENDOR_DEMO").unwrap_or_else(|_| SOURCE.to_owned());
+    match fetch(folder.path(), &source, REVISION) {
         Ok(()) => run_inside(NAME, folder.path()),
         Err(why) => {
             let is_soak = std::env::var_os("SIDETONE_SOAK").is_some();
@@ -76,8 +77,8 @@ fn run_inside(name: &str, folder: &Path) {
     assert!(status.success(), "in the namespace: {status}");
 }
 
-fn fetch(folder: &Path) -> Result<(), String> {
-    let source = std::env::var("SIDETONE_VENDOR_DEMO").unwrap_or_else(|_| SOURCE.to_owned());
+/// Checks a revision of a repository out, or says why that is not possible.
+pub fn fetch(folder: &Path, source: &str, revision: &str) -> Result<(), String> {
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
         command.env("GIT_TERMINAL_PROMPT", "0").arg("-C").arg(folder).args(arguments);
@@ -86,8 +87,8 @@ fn fetch(folder: &Path) -> Result<(), String> {
         if output.status.success() { Ok(()) } else { Err(said) }
     };
     git(&["init", "-q"])?;
-    git(&["fetch", "-q", "--depth", "1", &source, REVISION])?;
-    git(&["checkout", "-q", REVISION])
+    git(&["fetch", "-q", "--depth", "1", source, revision])?;
+    git(&["checkout", "-q", revision])
 }
 
 fn talk_with_the_demo(folder: &Path) {

@@ -137,6 +137,54 @@ mod tests {
         assert!(document(list).contains("action=\"/twimlets/forward?Dial=true\""));
     }
 
+    proptest::proptest! {
+        /// Hostile parameters make documents, redirects that a header can hold, or a refusal.
+        #[test]
+        fn whatever_the_parameters_hold_an_answer_is_well_formed(
+            values in proptest::collection::vec((0..NAMES.len(), ".{0,20}"), 0..12),
+        ) {
+            let pairs = values.iter().map(|(name, value)| (NAMES[*name], value));
+            let mut query = url::form_urlencoded::Serializer::new(String::new());
+            let parameters = Parameters::from_encoded(&query.extend_pairs(pairs).finish(), b"");
+            let twimlets = Twimlets::new(Bytes::new);
+            for name in [
+                "message", "forward", "callme", "simulring", "findme", "whisper", "menu", "conference",
+                "voicemail", "holdmusic",
+            ] {
+                let answer = twimlets.answer(name, &Asked { parameters: &parameters, below: "" });
+                let answer = answer.expect("a Twimlet");
+                match answer.status.as_u16() {
+                    200 => {
+                        let text = std::str::from_utf8(&answer.body).expect("UTF-8");
+                        let document = roxmltree::Document::parse(text).expect("XML");
+                        assert!(document.root_element().has_tag_name("Response"));
+                    }
+                    302 => assert!(answer.headers.contains_key(http::header::LOCATION)),
+                    status => assert_eq!(status, 400),
+                }
+            }
+        }
+    }
+
+    const NAMES: [&str; 16] = [
+        "Message",
+        "Message[]",
+        "Message[3]",
+        "PhoneNumber",
+        "PhoneNumbers[]",
+        "FailUrl",
+        "Timeout",
+        "Dial",
+        "DialCallStatus",
+        "Digits",
+        "Options[1]",
+        "From",
+        "HumanCheck",
+        "Password",
+        "Music",
+        "AllowedCallers[]",
+    ];
+
     #[test]
     fn a_name_that_no_twimlet_has_is_not_here() {
         let parameters = Parameters::default();

@@ -8,7 +8,7 @@ use shared::AccountSid;
 use shell::Clock;
 use store::AccountStatus;
 
-use super::{Asked, Rest, Unread, respond, unreadable};
+use super::{Asked, Rest, respond, unreadable};
 use crate::body::{Body, WholeRequest, problem};
 
 impl Rest {
@@ -34,12 +34,12 @@ impl Rest {
         match admitted {
             Ok(Ok((account, permit))) => {
                 let Some(asked) = Arc::into_inner(asked) else {
-                    return Err(unreadable("a request is still read"));
+                    return Err(unreadable(&"a request is still read"));
                 };
                 Ok((account, asked.request, permit))
             }
             Ok(Err(answer)) => Err(respond(answer)),
-            Err(Unread(sentence)) => Err(unreadable(&sentence)),
+            Err(unread) => Err(unreadable(&unread)),
         }
     }
 

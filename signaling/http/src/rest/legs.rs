@@ -9,7 +9,7 @@ use http::{Response, StatusCode};
 use shell::Clock;
 use store::Reply;
 
-use super::{Asked, Inner, Rest, Unread, respond, unreadable};
+use super::{Asked, Inner, Rest, respond, unreadable};
 use crate::body::{Body, WholeRequest, problem};
 
 impl Rest {
@@ -32,7 +32,7 @@ impl Inner {
         let _permit = match admitted {
             Ok(Ok(permit)) => permit,
             Ok(Err(answer)) => return respond(answer),
-            Err(Unread(sentence)) => return unreadable(&sentence),
+            Err(unread) => return unreadable(&unread),
         };
         match self.answer_of_control(ApiRequest::DescribeLegs).await {
             Some(Ok(Reply::Legs(body))) => {

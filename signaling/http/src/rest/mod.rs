@@ -13,15 +13,15 @@ use api::{AudioForm, Guard, Handled, Permit, Rendering, Step};
 use bytes::Bytes;
 use control::ApiRequest;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use parking_lot::Mutex;
 use recorder::Library;
 use shared::limits::{REST_ANSWER_SMALL_BYTES, REST_ANSWERS_BYTES_MAX};
 use shared::{AccountSid, CallSid};
 use shell::{Clock, Sender, random};
-use store::{CallCommand, ExecutionCommand, RecordingRecord, Reply, StoreError, WriteError};
+use store::{CallCommand, ExecutionCommand, RecordingRecord, Reply, WriteError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::body::{Body, WholeRequest, base_url, problem, whole_body};
+use crate::readers::{Readers, Unread};
 
 /// Control's answer to a REST request.
 pub type ApiAnswer = Result<Reply, WriteError>;
@@ -34,13 +34,6 @@ pub struct ApiCall {
     /// Takes the answer. Dropped without an answer when the gateway ends.
     pub reply: oneshot::Sender<ApiAnswer>,
 }
-
-/// A connection to the store for reading.
-pub type BoxedReader = Box<dyn store::Reader + Send>;
-
-/// Opens a connection to the store, or says why it cannot, in a sentence for the log. Called on threads
-/// that may block; [`READERS_MAX`] connections are open at most.
-pub type OpenReader = Box<dyn Fn() -> Result<BoxedReader, StoreError> + Send + Sync>;
 
 /// Carries out commands about executions of flows.
 pub trait Executions: Send + Sync {
@@ -62,11 +55,7 @@ struct Inner {
     mp3: mp3::Mp3,
     guard: Guard,
     control: Sender<ApiCall>,
-    open_reader: OpenReader,
-    /// Connections that are not in use. Each reader has its own and gives it back.
-    readers: Mutex<Vec<BoxedReader>>,
-    /// Reads at once: more would only fight for the same disk.
-    turns: Semaphore,
+    readers: Readers,
     answers: Answers,
     /// Set once, before the first request.
     executions: OnceLock<Arc<dyn Executions>>,
@@ -74,15 +63,13 @@ struct Inner {
 
 impl Rest {
     /// The API over this store, with writes and questions about live calls to `control`.
-    pub fn new(open_reader: OpenReader, recordings: Library, control: Sender<ApiCall>) -> Self {
+    pub fn new(readers: Readers, recordings: Library, control: Sender<ApiCall>) -> Self {
         let inner = Inner {
             recordings,
             mp3: mp3::Mp3::new(),
             guard: Guard::default(),
             control,
-            open_reader,
-            readers: Mutex::new(Vec::new()),
-            turns: Semaphore::new(READERS_MAX),
+            readers,
             answers: Answers::new(REST_ANSWERS_BYTES_MAX),
             executions: OnceLock::new(),
         };
@@ -144,9 +131,6 @@ impl Asked {
     }
 }
 
-/// The store gave no answer, for the log.
-struct Unread(String);
-
 impl Inner {
     async fn answer(self: &Arc<Self>, asked: Arc<Asked>) -> Response<Body> {
         match self.admit_and_handle(Arc::clone(&asked)).await {
@@ -155,7 +139,7 @@ impl Inner {
                 self.carry_out(step, permit, range).await
             }
             Ok(Err(answer)) => respond(answer),
-            Err(Unread(sentence)) => unreadable(&sentence),
+            Err(unread) => unreadable(&unread),
         }
     }
 
@@ -182,25 +166,8 @@ impl Inner {
         self: &Arc<Self>,
         work: impl FnOnce(&Self, &dyn store::Reader) -> T + Send + 'static,
     ) -> Result<T, Unread> {
-        let _turn = self.turns.acquire().await.map_err(|error| Unread(error.to_string()))?;
         let inner = Arc::clone(self);
-        let task = tokio::task::spawn_blocking(move || inner.read_blocking(work));
-        task.await.map_err(|error| Unread(error.to_string()))?
-    }
-
-    fn read_blocking<T>(
-        &self,
-        work: impl FnOnce(&Self, &dyn store::Reader) -> T,
-    ) -> Result<T, Unread> {
-        let reader = self.readers.lock().pop();
-        let reader = match reader {
-            Some(reader) => reader,
-            None => (self.open_reader)().map_err(|error| Unread(error.to_string()))?,
-        };
-        // Should it panic, this connection is dropped with it and the task's error is answered.
-        let done = work(self, &*reader);
-        self.readers.lock().push(reader);
-        Ok(done)
+        self.readers.read(move |reader| work(&inner, reader)).await
     }
 
     /// The permit is held until the answer is made; a recording's until its last byte is sent.
@@ -325,8 +292,8 @@ fn without_mp3(rendering: &Rendering, reason: &mp3::NoMp3) -> api::Response {
 }
 
 /// The answer where the store gives none; the log has the reason.
-fn unreadable(sentence: &str) -> Response<Body> {
-    tracing::error!("a REST request could not be read: {sentence}");
+fn unreadable(unread: &dyn std::fmt::Display) -> Response<Body> {
+    tracing::error!("a REST request could not be read: {unread}");
     problem(StatusCode::SERVICE_UNAVAILABLE, "The store cannot be read right now.")
 }
 
@@ -409,9 +376,6 @@ fn with_headers(mut response: Response<Body>, headers: Vec<api::Header>) -> Resp
     }
     response
 }
-
-/// Connections to the store for reading.
-pub const READERS_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {

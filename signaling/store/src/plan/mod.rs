@@ -15,6 +15,7 @@ mod domains;
 mod flows;
 mod numbers;
 mod queues;
+mod twiml_bins;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
