@@ -251,7 +251,7 @@ fn a_transcript_that_fails_or_of_a_recording_out_of_bounds_says_so() {
         let (mut story, _) = listening(RECORD);
         story.digit('#');
         let words = story.recording_done(seconds);
-        let expected = [format!("a: stop listening Cancel"), format!("a: notify {code}")];
+        let expected = ["a: stop listening Cancel".to_owned(), format!("a: notify {code}")];
         assert_eq!(words, expected);
     }
 }
