@@ -99,6 +99,11 @@ pub(crate) fn read_start(noun: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<
 /// Reads the `<Transcription>` of a `<Stop>`.
 pub(crate) fn read_stop(noun: Node<'_, '_>, reading: &mut Reading<'_>) -> Read<Verb> {
     let attributes = Attributes::read(noun, STOP, reading)?;
+    for child in noun.children().filter(Node::is_element) {
+        if !matches!(child.tag_name().name(), "Parameter" | "Config") {
+            reading.skip(child, "Transcription");
+        }
+    }
     let name = attributes.text("name").filter(|name| !name.is_empty()).map(str::to_owned);
     if name.is_none() {
         let position = reading.place(noun);
