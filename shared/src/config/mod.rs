@@ -45,7 +45,7 @@ pub use limits::{Limits, LimitsProfile};
 pub use log::{Log, LogFormat, LogLevel};
 pub use media::{Backend, Cores, FastPath, Media, PortRange, SrtpUse};
 pub use node::{Node, is_label};
-pub use recognition::{EngineKind, Recognition, RecognitionEngine};
+pub use recognition::{EngineDialect, EngineKind, Recognition, RecognitionEngine};
 pub use recordings::Recordings;
 pub use retention::Retention;
 pub use section::Setting;

@@ -1,6 +1,7 @@
 //! `[recognition]` and `[[recognition.engine]]`: engines that turn speech into text. Pure.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::checks::Checks;
 use super::layers::{Layers, Problem};
@@ -23,19 +24,46 @@ section! {
     RecognitionEngine in "recognition.engine.*" {
         /// Name of the engine, unique; the log and metrics show it.
         name: String = "\"\"",
-        /// Kind of the engine: command, a program that the gateway runs.
+        /// Kind of the engine: command, a program that the gateway runs; http or ws, a service.
         kind: EngineKind = "\"command\"",
         /// Program and arguments of a command engine.
         command: Vec<String> = "[]",
+        /// URL of a service: http or https for kind http, ws or wss for kind ws.
+        url: String = "\"\"",
+        /// File whose first line is the key of a service; empty = none is sent.
+        key_file: PathBuf = "\"\"",
+        /// Model that a service is asked for; empty = whisper-1 for kind http, the service's own for kind ws.
+        model: String = "\"\"",
+        /// Locales that a service takes.
+        languages: Vec<String> = "[\"en-US\"]",
+        /// Requests (http) or connections (ws) of a service at once; utterances past it wait.
+        requests: u32 = "16",
+        /// Language of the messages of kind ws: vosk or deepgram.
+        dialect: EngineDialect = "\"vosk\"",
     }
 }
 
 word_settings! {
     /// How the gateway reaches an engine.
-    EngineKind = "command" {
+    EngineKind = "command, http or ws" {
         /// A program on its standard input and output.
         #[default]
         Command = "command",
+        /// A service that takes each utterance in one request.
+        Http = "http",
+        /// A service that takes each utterance by a WebSocket of its own.
+        Ws = "ws",
+    }
+}
+
+word_settings! {
+    /// What a service on a WebSocket speaks.
+    EngineDialect = "vosk or deepgram" {
+        /// vosk-server's messages.
+        #[default]
+        Vosk = "vosk",
+        /// Deepgram's messages.
+        Deepgram = "deepgram",
     }
 }
 
@@ -57,6 +85,19 @@ impl RecognitionEngine {
             }
             if engine.kind == EngineKind::Command && engine.command.is_empty() {
                 problems.push(layers.problem(&key("command"), "needs the program"));
+            }
+            let schemes: &[&str] = match engine.kind {
+                EngineKind::Command => &[""],
+                EngineKind::Http => &["http://", "https://"],
+                EngineKind::Ws => &["ws://", "wss://"],
+            };
+            if !schemes.iter().any(|scheme| engine.url.starts_with(scheme)) {
+                let (one, other) = (schemes[0], schemes[schemes.len() - 1]);
+                let sentence = format!("needs a URL that begins with {one} or {other}");
+                problems.push(layers.problem(&key("url"), &sentence));
+            }
+            if !(1..=256).contains(&engine.requests) {
+                problems.push(layers.problem(&key("requests"), "takes 1 to 256"));
             }
         }
         engines.into_iter().map(|(_, engine)| engine).collect()

@@ -1,7 +1,7 @@
 //! Recognition of speech: the thread between the taps of calls and the engines. Shell: one thread.
 //!
 //! ```text
-//!   rings of the cores ──frames──> sessions ──utterances──> engines (processes)
+//!   rings of the cores ──frames──> sessions ──utterances──> engines (processes, services)
 //!                                     │ <────answers──────────┘
 //!                                     └──reports──> Control
 //! ```
@@ -20,6 +20,7 @@ mod resample;
 mod thread;
 
 pub use engine::command::check;
+pub use engine::service::Services;
 pub use meters::{RecognitionCounts, RecognitionMeters};
 pub use order::{RecognitionReport, StartRecognition};
 pub use thread::{Recognition, RecognitionParts};

@@ -26,6 +26,7 @@ use shared::{CallSid, Codec, FRAME_SAMPLES, Instant, TapFrame, TapId, limits};
 use shell::{Clock, Doorbell, Sender, bounded};
 use slab::Slab;
 
+use crate::engine::service::Services;
 use crate::engine::{self, Engine};
 use crate::meters::{RecognitionMeters, add};
 use crate::order::{Command, RecognitionReport, StartRecognition};
@@ -37,6 +38,8 @@ pub struct RecognitionParts {
     pub rings: Vec<Consumer<TapFrame>>,
     /// Shows the cores whether the thread sleeps.
     pub sleeper: Arc<Sleeper>,
+    /// What engines on the network are reached with.
+    pub services: Services,
     /// Takes the reports; called on the thread.
     pub on_report: Arc<dyn Fn(RecognitionReport) + Send + Sync>,
 }
@@ -79,7 +82,7 @@ impl Recognition {
     /// Starts the thread. Without an engine there is none: nothing is started on it.
     ///
     /// # Errors
-    /// It cannot be started.
+    /// It cannot be started, or the settings of a service cannot be used.
     pub fn start(&mut self, parts: RecognitionParts) -> io::Result<()> {
         let Some((poll, commands)) = self.poll.take().filter(|_| !self.engines.is_empty()) else {
             return Ok(());
@@ -87,7 +90,12 @@ impl Recognition {
         let mut engines = Vec::new();
         for (index, settings) in self.engines.iter().enumerate() {
             let registry = poll.registry().try_clone()?;
-            engines.push(engine::open(settings, index, registry, Arc::clone(&self.meters)));
+            let reach = (&parts.services, &self.doorbell);
+            let opened = engine::open(settings, index, registry, reach, Arc::clone(&self.meters));
+            let name = &settings.name;
+            engines.push(opened.map_err(|reason| {
+                io::Error::other(format!("the recognition engine `{name}`: {reason}"))
+            })?);
         }
         let desk = Desk {
             poll,

@@ -20,7 +20,7 @@ use hosted::RouteSettings;
 use http_server::{
     AddressList, ApiCall, HttpServer, Https, Listening, OpenReader, Readers, Rest, Scheme,
 };
-use recognition::{Recognition, RecognitionMeters, RecognitionParts};
+use recognition::{Recognition, RecognitionMeters, RecognitionParts, Services};
 use recorder::{Library, Recorder, RecorderEvent, RecorderSettings, RecordingOutcome, SealingKey};
 use shared::config::{Config, SpeechEngine};
 use shared::ids::Origin;
@@ -137,7 +137,8 @@ impl Listeners<'_> {
         )?;
         let (webhooks, resolver) = start_webhooks(config, &runtime, &addresses)?;
         start_streams(&mut streams, &mut media, &webhooks, messages.clone())?;
-        start_recognition(&mut recognition, &mut media, messages.clone())?;
+        let services = Services { runtime: runtime.handle().clone(), client: webhooks.clone() };
+        start_recognition(&mut recognition, &mut media, services, messages.clone())?;
         let stream_meters = streams.meters();
         let recognition_meters = recognition.meters();
         let sip = SipResolver::new(resolver, config.sip.allow_private_targets);
@@ -461,12 +462,14 @@ fn start_streams(
 fn start_recognition(
     recognition: &mut Recognition,
     media: &mut Media,
+    services: Services,
     answers: Sender<Message>,
 ) -> Result<(), ServeError> {
     let rings = media.cores.iter_mut().filter_map(|core| core.take_frames(Sink::Recognition));
     let parts = RecognitionParts {
         rings: rings.collect(),
         sleeper: Arc::clone(&media.sinks[Sink::Recognition]),
+        services,
         on_report: Arc::new(move |report| answers.send_patiently(recognition_message(report))),
     };
     system("the thread of the recognition", recognition.start(parts))

@@ -78,6 +78,7 @@ mod queue_crowd;
 mod queues;
 mod quiet_core;
 mod recognition;
+mod recognition_services;
 mod registrar;
 mod relay;
 mod replaces;

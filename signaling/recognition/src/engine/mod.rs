@@ -5,6 +5,12 @@
 //! that no session waits for it.
 
 pub(crate) mod command;
+mod dialect;
+mod form;
+mod http;
+pub(crate) mod service;
+mod utterance;
+mod ws;
 
 use std::sync::Arc;
 
@@ -15,8 +21,10 @@ use call::recognition::{Answer, UtteranceId};
 use mio::Registry;
 use shared::Instant;
 use shared::config::{EngineKind, RecognitionEngine};
+use shell::Doorbell;
 
 use self::command::CommandEngine;
+use self::service::{ServiceEngine, Services};
 use crate::meters::RecognitionMeters;
 
 /// One engine, however it is reached.
@@ -50,18 +58,26 @@ pub(crate) trait Engine: Send {
     fn poll_answer(&mut self) -> Option<(UtteranceId, Answer)>;
 }
 
-/// Opens an engine. Its sockets and pipes have the tokens from `tokens` on, [`TOKENS`] of them.
+/// Opens an engine. The pipes of a program have the tokens from `index * TOKENS` on; the tasks of a service ring the
+/// doorbell.
+///
+/// # Errors
+/// Its settings cannot be used.
 pub(crate) fn open(
     settings: &RecognitionEngine,
     index: usize,
     registry: Registry,
+    (services, doorbell): (&Services, &Doorbell),
     meters: Arc<RecognitionMeters>,
-) -> Box<dyn Engine> {
-    match settings.kind {
+) -> Result<Box<dyn Engine>, String> {
+    Ok(match settings.kind {
         EngineKind::Command => {
             Box::new(CommandEngine::new(settings, index, registry, index * TOKENS, meters))
         }
-    }
+        EngineKind::Http | EngineKind::Ws => {
+            Box::new(ServiceEngine::new(settings, index, services, doorbell, meters)?)
+        }
+    })
 }
 
 /// The engine for a plan: the first of the settings that takes the language and the kind of speech. A grammar is a
