@@ -10,7 +10,7 @@ use crate::voice::Voice;
 use crate::{sdk, wait, wav, words};
 
 const KEY: &str = "a-secret-key";
-const SAID: &str = "Could you tell me when the train leaves?";
+const SAID: &str = "I would like to speak about my invoice from last month.";
 
 /// Starts the services: the program and its two ports.
 fn services() -> (Program, String, String) {
