@@ -32,7 +32,7 @@ section! {
         url: String = "\"\"",
         /// File whose first line is the key of a service; empty = none is sent.
         key_file: PathBuf = "\"\"",
-        /// Model that a service is asked for; empty = whisper-1 for kind http, the service's own for kind ws.
+        /// Model to request from a service; empty = whisper-1 for kind http, the service's own for kind ws.
         model: String = "\"\"",
         /// Locales that a service takes.
         languages: Vec<String> = "[\"en-US\"]",

@@ -163,7 +163,7 @@ pub enum CallInput {
     Recognition {
         /// The recognition.
         recognition: RecognitionId,
-        /// What was heard, or its end.
+        /// A result of the recognition, or its end.
         event: RecognitionEvent,
     },
     /// What answered ([`crate::CallEffect::Detect`]).

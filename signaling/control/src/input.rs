@@ -129,7 +129,7 @@ pub enum Input<'a> {
         call: CallSid,
         /// The recognition.
         recognition: RecognitionId,
-        /// What was heard, or the end.
+        /// A result of the recognition, or its end.
         event: RecognitionEvent,
     },
     /// Rows of history were dropped, because more waited for the store than may wait.

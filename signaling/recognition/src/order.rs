@@ -21,7 +21,7 @@ pub struct RecognitionReport {
     pub call: CallSid,
     /// The recognition.
     pub recognition: RecognitionId,
-    /// What was heard, or the end.
+    /// A result of the recognition, or its end.
     pub event: RecognitionEvent,
 }
 

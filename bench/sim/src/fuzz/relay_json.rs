@@ -161,7 +161,7 @@ impl RelayPort for Port {
 const LINES_MAX: usize = 64;
 /// Bytes of audio of one text.
 const AUDIO_MAX: usize = 40_000;
-/// Frames in which everything that may wait is heard: 64 KiB of text, files up to a thousand times.
+/// Frames that the largest backlog takes to play: 64 KiB of text, files up to a thousand times.
 const BEATS_MAX: usize = 1_000_000;
 /// Text, audio of the pieces that were made ahead, and what a queue takes besides.
 const HELD_MAX: usize = 2 * RELAY_TEXT_BYTES_MAX + 10 * 8_000 + 2 * AUDIO_MAX + 64 * 1_024;

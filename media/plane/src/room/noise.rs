@@ -44,7 +44,7 @@ impl ComfortNoise {
         self.announced = level.map(|level| peak(level).min(PEAK_MAX.into()) as i16);
     }
 
-    /// Forgets what was heard: the party is another one, or rests for another reason.
+    /// Forgets the measured level: the party is another one, or rests for another reason.
     pub fn stop(&mut self) {
         *self = Self { state: self.state, ..Self::default() };
     }

@@ -187,7 +187,7 @@ impl Track {
         }
     }
 
-    /// Nothing is heard any more that a loss could interrupt.
+    /// The audio has ended, so a later loss is not concealed.
     const fn fall_silent(&mut self) {
         self.is_audible = false;
         self.concealer.stop();
