@@ -53,6 +53,8 @@ mod explain;
 mod extensions;
 mod fast_path;
 mod floods;
+mod flow_graph;
+mod flow_walker;
 mod full_disk;
 mod functions;
 mod glare;
