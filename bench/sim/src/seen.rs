@@ -148,6 +148,11 @@ impl World {
         if dials > 1 {
             wrong.push(format!("{sid} was told {dials} times of one <Dial>"));
         }
+        let sessions = self.asked.iter().filter(|asked| asked.call == *sid);
+        let sessions = sessions.filter(|asked| !asked.value("SessionStatus").is_empty()).count();
+        if sessions > 1 {
+            wrong.push(format!("{sid} was told {sessions} times of one <ConversationRelay>"));
+        }
     }
 }
 
@@ -157,9 +162,24 @@ fn check_request(asked: &Asked, wrong: &mut Vec<String>) {
     if !known.contains(&status) {
         wrong.push(format!("DialCallStatus is {status}"));
     }
+    check_session(asked, wrong);
     let digits = asked.value("Digits");
     if digits != "hangup" && !is_part(digits, KEYS) {
         wrong.push(format!("{KEYS} was pressed and {digits} gathered"));
+    }
+}
+
+/// The report at the end of a relay (relay.md 6).
+fn check_session(asked: &Asked, wrong: &mut Vec<String>) {
+    let (status, code) = (asked.value("SessionStatus"), asked.value("ErrorCode"));
+    if !["", "completed", "ended", "failed"].contains(&status) {
+        wrong.push(format!("SessionStatus is {status}"));
+    }
+    if !status.is_empty() && (status == "failed") == code.is_empty() {
+        wrong.push(format!("a session is {status}, with the code `{code}`"));
+    }
+    if !asked.value("HandoffData").is_empty() && status != "ended" {
+        wrong.push(format!("a session that is {status} has handoff data"));
     }
 }
 

@@ -102,6 +102,46 @@ const DOCUMENTS: &[(&str, &str)] = &[
         "<Record maxLength=\"5\" transcribe=\"true\" transcribeCallback=\"/next\" action=\"/next\"/>",
     ),
     (
+        "relay-talks",
+        "<Connect action=\"/next\"><ConversationRelay url=\"wss://bots.example/talking\" \
+         welcomeGreeting=\"Hello. Who is it?\"/></Connect>",
+    ),
+    (
+        "relay-slow",
+        "<Connect action=\"/next\"><ConversationRelay url=\"wss://bots.example/slow\" \
+         dtmfDetection=\"true\" partialPrompts=\"true\" reportInputDuringAgentSpeech=\"any\" \
+         interruptible=\"none\"/></Connect>",
+    ),
+    (
+        "relay-babbles",
+        "<Connect action=\"/next\"><ConversationRelay url=\"wss://bots.example/babbling\" \
+         preemptible=\"true\"/></Connect>",
+    ),
+    (
+        "relay-leaves",
+        "<Connect action=\"/next\"><ConversationRelay url=\"wss://bots.example/leaving\" \
+         hints=\"slow\"/></Connect>",
+    ),
+    (
+        "relay-vanishes",
+        "<Connect><ConversationRelay url=\"wss://bots.example/vanishing\" hints=\"dying\"/></Connect>\
+         <Say>Bye.</Say>",
+    ),
+    (
+        "relay-hands-over",
+        "<Connect action=\"/next\"><ConversationRelay url=\"wss://bots.example/handing-over\" \
+         interruptSensitivity=\"low\"/></Connect>",
+    ),
+    (
+        "relay-nobody-listens",
+        "<Connect action=\"/next\"><ConversationRelay url=\"wss://bots.example/talking\" \
+         hints=\"absent\" dtmfDetection=\"true\"/></Connect>",
+    ),
+    (
+        "relay-refused",
+        "<Connect action=\"/next\"><ConversationRelay url=\"wss://a.example/b\"/></Connect>",
+    ),
+    (
         "stream-beside",
         "<Start><Stream url=\"wss://bots.example/slow\" track=\"both_tracks\"/></Start>\
          <Dial timeout=\"20\" action=\"/next\"><Sip>sip:bob@10.0.0.3</Sip></Dial>",

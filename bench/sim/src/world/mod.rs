@@ -1,11 +1,16 @@
 //! The world around `Control`: phones, network, application, store, recorder, streams, media cores.
 
+mod act;
 mod cores;
+mod media_application;
 mod recognition_events;
 mod recognitions;
 mod recorder;
+mod relay_application;
 mod stream_events;
 mod streams;
+mod talk;
+mod voice;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -31,10 +36,14 @@ use crate::rng::Rng;
 use crate::schedule::Schedule;
 use crate::webhook::Asked;
 
+pub use relay_application::FAULTS as BABBLED_FAULTS;
+pub use voice::SOUND;
+
+use act::Act;
 use cores::{Cores, Packet};
 use recognitions::Recognitions;
 use recorder::Recorder;
-use streams::{Act, Streams};
+use streams::Streams;
 
 pub const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const SIP_PORT: u16 = 5060;
@@ -504,10 +513,7 @@ impl World {
             Effect::StopRecognition { call, recognition, how } => {
                 self.stop_recognition(call, recognition, how);
             }
-            // No relay is in this world.
-            Effect::StreamHeard { .. } => {
-                self.faults.push("a relay heard somebody".to_owned());
-            }
+            Effect::StreamHeard { stream, text, last } => self.stream_heard(stream, &text, last),
             Effect::Observe(Observation::Fault { place, sentence }) => {
                 self.faults.push(format!("{place}: {sentence}"));
             }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use call::{StreamEnd, StreamEvent, StreamPlan};
 use control::Input;
-use shared::{Code, StreamSid, TapFrame};
+use shared::{CallSid, Code, StreamSid, TapFrame};
 
-use super::streams::{Act, Outcome};
+use super::act::Act;
+use super::talk::Outcome;
 use super::{Later, World};
 
 impl World {
@@ -39,7 +40,16 @@ impl World {
                 let outcome = self.streams.text(stream, &text);
                 self.carry_stream(stream, outcome);
             }
+            Act::SaysBinary => {
+                let outcome = self.streams.binary(stream);
+                self.carry_stream(stream, outcome);
+            }
+            Act::Makes(number, making) => {
+                let outcome = self.streams.making(stream, number, making);
+                self.carry_stream(stream, outcome);
+            }
             Act::Closes => self.end_stream(stream, false, StreamEnd::ClosedByPeer),
+            Act::Vanishes => self.end_stream(stream, false, broken()),
         }
     }
 
@@ -54,6 +64,11 @@ impl World {
         self.carry_stream(stream, outcome);
     }
 
+    pub(super) fn stream_heard(&mut self, stream: StreamSid, text: &str, last: bool) {
+        let outcome = self.streams.understood(stream, text, last);
+        self.carry_stream(stream, outcome);
+    }
+
     /// We end a stream: good-bye, and its one end for `Control` a little later, as the thread has it.
     pub(super) fn close_stream(&mut self, stream: StreamSid) {
         self.end_stream(stream, true, StreamEnd::Stopped);
@@ -62,11 +77,15 @@ impl World {
     fn end_stream(&mut self, stream: StreamSid, is_ours: bool, end: StreamEnd) {
         let Some((call, outcome)) = self.streams.end(stream, is_ours) else { return };
         self.carry_stream(stream, outcome);
-        let ended = move |control: &mut control::Control, now| {
-            let event = StreamEvent::Ended(end);
+        self.tell_of_stream(call, stream, StreamEvent::Ended(end));
+    }
+
+    /// Another thread: its events come a little later, and all of them in their order.
+    fn tell_of_stream(&mut self, call: CallSid, stream: StreamSid, event: StreamEvent) {
+        let told = move |control: &mut control::Control, now| {
             control.handle(now, Input::Stream { call, stream, event });
         };
-        self.after(Duration::from_millis(2), Later::Control(Box::new(ended)));
+        self.after(Duration::from_millis(2), Later::Control(Box::new(told)));
     }
 
     fn carry_stream(&mut self, stream: StreamSid, outcome: Outcome) {
@@ -77,6 +96,10 @@ impl World {
             self.after(after, Later::Stream(stream, act));
         }
         self.faults.extend(outcome.wrong);
+        let Some(call) = self.streams.call_of(stream) else { return };
+        for event in outcome.events {
+            self.tell_of_stream(call, stream, event);
+        }
     }
 }
 
@@ -85,4 +108,9 @@ fn nobody_listens() -> StreamEvent {
     let sentence = "the TCP connection was refused".to_owned();
     let (code, answer) = (Code::STREAM_REFUSED, None);
     StreamEvent::Ended(StreamEnd::Failed { code, sentence, answer })
+}
+
+fn broken() -> StreamEnd {
+    let sentence = "the connection was reset".to_owned();
+    StreamEnd::Failed { code: Code::STREAM_BROKEN, sentence, answer: None }
 }
