@@ -1,6 +1,7 @@
 //! `[siprec.NAME]`: recording servers that calls may send their audio to (SIPREC). Pure.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::checks::Checks;
 use super::layers::{Layers, Problem};
@@ -8,12 +9,23 @@ use super::section::{Section, section};
 
 section! {
     /// A recording server. `<Siprec connectorName="NAME">` sends a call's audio there.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Default, PartialEq)]
     Siprec in "siprec.*" {
         /// The server, as a SIP URI; ;transport=, ;secure=true (SRTP) and ;edge= count as in <Sip>.
         uri: String = "\"\"",
         /// Header of its INVITE with the credentials that the server expects, as Name: value; empty = none.
         header: String = "\"\"",
+        /// User for the server's digest challenges; empty = none, and a challenge is a refusal.
+        username: String = "\"\"",
+        /// Password for the server's digest challenges.
+        password: String = "\"\"",
+    }
+}
+
+/// Password and header stay out of logs and panics.
+impl fmt::Debug for Siprec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Siprec").field("uri", &self.uri).finish_non_exhaustive()
     }
 }
 
@@ -29,6 +41,11 @@ impl Siprec {
             servers.values().all(|server| server.uri.starts_with("sip")),
             "siprec",
             "needs `uri`, the SIP URI of the recording server, in every `[siprec.NAME]`",
+        );
+        checks.require(
+            servers.values().all(|server| server.username.is_empty() == server.password.is_empty()),
+            "siprec",
+            "takes `username` and `password` together",
         );
         let is_sound = |server: &Self| server.header.is_empty() || server.named_header().is_some();
         checks.require(
@@ -57,7 +74,7 @@ mod tests {
     #[test]
     fn a_header_has_an_allowed_name_and_a_printable_value() {
         let header = |text: &str| {
-            let server = Siprec { uri: "sip:r.example".to_owned(), header: text.to_owned() };
+            let server = Siprec { header: text.to_owned(), ..Siprec::default() };
             server.named_header().map(|(name, value)| format!("{name}={value}"))
         };
         assert_eq!(header("X-Token: a b"), Some("X-Token=a b".to_owned()));

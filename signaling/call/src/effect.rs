@@ -106,6 +106,13 @@ pub enum CallEffect {
         /// A stream of [`CallEffect::OpenStream`].
         stream: StreamSid,
     },
+    /// Describe a recording session of [`CallEffect::StartSiprec`] anew.
+    UpdateSiprec {
+        /// The session.
+        siprec: SiprecSid,
+        /// The complete metadata (RFC 7865).
+        metadata: String,
+    },
     /// Begin a recording session with an outside server. [`crate::CallInput::Siprec`] answers it, with one end.
     StartSiprec(Box<SiprecPlan>),
     /// End a recording session.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use shared::media::TapPause;
 use shared::{
-    AnsweredBy, CallSid, Code, EncryptionDetails, Header, Instant, LiveTranscriptionSid, PlayId,
-    Prompt, RecordingSid, SiprecSid, StreamSid,
+    AnsweredBy, CallSid, Code, Direction, EncryptionDetails, Header, Instant, LiveTranscriptionSid,
+    PlayId, Prompt, RecordingSid, SiprecSid, StreamSid,
 };
 
 use crate::conference::ConferenceInput;
@@ -88,6 +88,9 @@ pub enum CallInput {
     },
     /// The first packet of the party's audio has arrived.
     Heard,
+    /// The party holds the call, or resumes it: the direction of our media from now on. Not said before the first that is
+    /// not [`Direction::SendRecv`].
+    Direction(Direction),
     /// The party pressed a key, in ASCII: `0-9 * # A-D`.
     Digit(u8),
     /// A recording takes no more audio.

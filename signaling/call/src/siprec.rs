@@ -1,82 +1,116 @@
 //! Metadata of a recording session (RFC 7865): who speaks in which stream. Pure.
 //!
 //! The party of the call sends stream 1, what it hears is stream 2. Labels are those of the media descriptions of the
-//! INVITE; a session that records one track has its stream alone. `<Parameter>`s of the customer stand in an
+//! INVITE; a session that records one track has its stream alone. The description is always complete, and sent again when
+//! the party holds the call or resumes it. `<Parameter>`s of the customer stand in an
 //! extension element (RFC 7865 §7).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use shared::media::TapTracks;
-use shared::{Now, Random};
+use shared::{Direction, Random};
 
 use crate::date::iso8601;
 
-/// What the metadata say of the call.
-pub(crate) struct Recorded<'a> {
+/// A recording session as its metadata describe it. All of it stays for the life of the session, so that each document
+/// names what the one before named.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded {
     /// The party of the call: its URI or number.
-    pub party: &'a str,
+    pub party: String,
     /// Whom the party talks with.
-    pub other: &'a str,
+    pub other: String,
     /// The Call-ID of the call; empty where it has none.
-    pub call_id: &'a str,
+    pub call_id: String,
     /// The tracks that are recorded.
     pub tracks: TapTracks,
     /// The customer's parameters.
-    pub parameters: &'a [(String, String)],
+    pub parameters: Vec<(String, String)>,
+    /// When it began, in milliseconds since 1970.
+    pub start_ms: i64,
+    /// The names of its parts.
+    pub ids: Ids,
 }
 
-/// The whole description, for the INVITE.
-pub(crate) fn metadata(now: Now, random: &mut Random, recorded: &Recorded<'_>) -> String {
-    let mut id = || unique(random);
-    let (session, party, other) = (id(), id(), id());
-    let (inbound, outbound) = (id(), id());
-    let start = iso8601(now.unix_ms);
-    let streams: Vec<&String> = match recorded.tracks {
-        TapTracks::Inbound => vec![&inbound],
-        TapTracks::Outbound => vec![&outbound],
-        TapTracks::Both => vec![&inbound, &outbound],
-    };
-    let mut xml = String::from(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n\
-         <recording xmlns=\"urn:ietf:params:xml:ns:recording:1\">\r\n\
-         <datamode>complete</datamode>\r\n",
-    );
-    let call_id = match recorded.call_id {
-        "" => String::new(),
-        call_id => format!("<sipSessionID>{}</sipSessionID>", escaped(call_id)),
-    };
-    let parameters = parameters(recorded.parameters);
-    xml += &format!(
-        "<session session_id=\"{session}\">{call_id}<start-time>{start}</start-time>{parameters}</session>\r\n"
-    );
-    for (participant, aor) in [(&party, recorded.party), (&other, recorded.other)] {
-        let aor = escaped(&aor_of(aor));
-        xml += &format!(
-            "<participant participant_id=\"{participant}\"><nameID aor=\"{aor}\"/></participant>\r\n"
-        );
+/// UUIDs of session, participants and streams.
+#[derive(Clone, Debug)]
+pub(crate) struct Ids {
+    session: String,
+    party: String,
+    other: String,
+    inbound: String,
+    outbound: String,
+}
+
+impl Ids {
+    pub fn new(random: &mut Random) -> Self {
+        let mut id = || unique(random);
+        let (session, party, other) = (id(), id(), id());
+        Self { session, party, other, inbound: id(), outbound: id() }
     }
-    for (label, stream) in (1..).zip(&streams) {
-        xml += &format!(
-            "<stream stream_id=\"{stream}\" session_id=\"{session}\"><label>{label}</label></stream>\r\n"
+}
+
+impl Recorded {
+    /// The whole description, for an INVITE. `direction` is that of our media with the party: a stream that the party
+    /// does not send, or hear, has no participants while it holds the call.
+    pub fn metadata(&self, direction: Direction) -> String {
+        let ids = &self.ids;
+        let session = &ids.session;
+        let start = iso8601(self.start_ms);
+        let streams = match self.tracks {
+            TapTracks::Inbound => vec![&ids.inbound],
+            TapTracks::Outbound => vec![&ids.outbound],
+            TapTracks::Both => vec![&ids.inbound, &ids.outbound],
+        };
+        let mut xml = String::from(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n\
+             <recording xmlns=\"urn:ietf:params:xml:ns:recording:1\">\r\n\
+             <datamode>complete</datamode>\r\n",
         );
-    }
-    for participant in [&party, &other] {
+        let call_id = match self.call_id.as_str() {
+            "" => String::new(),
+            call_id => format!("<sipSessionID>{}</sipSessionID>", escaped(call_id)),
+        };
+        let parameters = parameters(&self.parameters);
         xml += &format!(
-            "<participantsessionassoc participant_id=\"{participant}\" session_id=\"{session}\">\
-             <associate-time>{start}</associate-time></participantsessionassoc>\r\n"
+            "<session session_id=\"{session}\">{call_id}<start-time>{start}</start-time>{parameters}</session>\r\n"
         );
-    }
-    let associations = [(&party, &inbound, &outbound), (&other, &outbound, &inbound)];
-    for (participant, sent, heard) in associations {
-        xml += &format!("<participantstreamassoc participant_id=\"{participant}\">");
-        for (element, stream) in [("send", sent), ("recv", heard)] {
-            if streams.contains(&stream) {
-                xml += &format!("<{element}>{stream}</{element}>");
-            }
+        let participants = [(&ids.party, &self.party), (&ids.other, &self.other)];
+        for (participant, aor) in participants {
+            let aor = escaped(&aor_of(aor));
+            xml += &format!(
+                "<participant participant_id=\"{participant}\"><nameID aor=\"{aor}\"/></participant>\r\n"
+            );
         }
-        xml += "</participantstreamassoc>\r\n";
+        for (label, stream) in (1..).zip(&streams) {
+            xml += &format!(
+                "<stream stream_id=\"{stream}\" session_id=\"{session}\"><label>{label}</label></stream>\r\n"
+            );
+        }
+        for (participant, _) in participants {
+            xml += &format!(
+                "<participantsessionassoc participant_id=\"{participant}\" session_id=\"{session}\">\
+                 <associate-time>{start}</associate-time></participantsessionassoc>\r\n"
+            );
+        }
+        let is_used = |stream: &String| {
+            let goes =
+                if *stream == ids.inbound { direction.receives() } else { direction.sends() };
+            goes && streams.contains(&stream)
+        };
+        let associations =
+            [(&ids.party, &ids.inbound, &ids.outbound), (&ids.other, &ids.outbound, &ids.inbound)];
+        for (participant, sent, heard) in associations {
+            xml += &format!("<participantstreamassoc participant_id=\"{participant}\">");
+            for (element, stream) in [("send", sent), ("recv", heard)] {
+                if is_used(stream) {
+                    xml += &format!("<{element}>{stream}</{element}>");
+                }
+            }
+            xml += "</participantstreamassoc>\r\n";
+        }
+        xml + "</recording>\r\n"
     }
-    xml + "</recording>\r\n"
 }
 
 /// A UUID in base64 (RFC 7865 §6.10), of 16 random bytes.
@@ -124,16 +158,20 @@ mod tests {
 
     use super::*;
 
-    fn of(tracks: TapTracks) -> String {
-        let parameters = [("ticket".to_owned(), "<81> & \"x\"\u{7}".to_owned())];
-        let recorded = Recorded {
-            party: "sip:alice@a.example",
-            other: "+15005550006",
-            call_id: "x<y@z",
+    fn recorded(tracks: TapTracks) -> Recorded {
+        Recorded {
+            party: "sip:alice@a.example".to_owned(),
+            other: "+15005550006".to_owned(),
+            call_id: "x<y@z".to_owned(),
             tracks,
-            parameters: &parameters,
-        };
-        metadata(Now::default(), &mut Random::new([7; 32]), &recorded)
+            parameters: vec![("ticket".to_owned(), "<81> & \"x\"\u{7}".to_owned())],
+            start_ms: 0,
+            ids: Ids::new(&mut Random::new([7; 32])),
+        }
+    }
+
+    fn of(tracks: TapTracks) -> String {
+        recorded(tracks).metadata(Direction::SendRecv)
     }
 
     fn all<'a, 'i>(
@@ -182,5 +220,27 @@ mod tests {
             participants.last(),
             "the other one sends what the party hears"
         );
+    }
+
+    #[test]
+    fn a_party_that_holds_the_call_leaves_the_streams_that_it_does_not_send_or_hear() {
+        let recorded = recorded(TapTracks::Both);
+        for (direction, senders, hearers) in [
+            (Direction::SendRecv, 2, 2),
+            (Direction::RecvOnly, 1, 1),
+            (Direction::SendOnly, 1, 1),
+            (Direction::Inactive, 0, 0),
+        ] {
+            let (before, text) = (of(TapTracks::Both), recorded.metadata(direction));
+            let (before, document) =
+                (Document::parse(&before).unwrap(), Document::parse(&text).unwrap());
+            let found = (all(&document, "send").count(), all(&document, "recv").count());
+            assert_eq!(found, (senders, hearers), "{direction:?}");
+            let ids = |document| attributes(document, "stream", "stream_id");
+            assert_eq!(ids(&document), ids(&before), "both streams stay");
+        }
+        let held = recorded.metadata(Direction::RecvOnly);
+        let held = Document::parse(&held).unwrap();
+        assert_eq!(texts(&held, "send"), [recorded.ids.inbound], "the party plays its music");
     }
 }

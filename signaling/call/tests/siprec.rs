@@ -107,3 +107,26 @@ fn rest_starts_and_stops_a_session_of_a_call_that_is_up() {
     assert_eq!(story.tell('a', update(SiprecChange::Stop)), ["a: stop siprec"]);
     assert_eq!(story.tell('a', update(SiprecChange::Stop)), Vec::<String>::new());
 }
+
+#[test]
+fn a_party_that_holds_the_call_and_resumes_it_is_described_anew_each_time() {
+    use shared::Direction::{Inactive, RecvOnly, SendRecv};
+    let (mut story, _) = Story::with(
+        "<Start><Siprec connectorName=\"srs\" name=\"n\"/></Start><Gather timeout=\"600\" numDigits=\"9\"/>\
+         <Stop><Siprec name=\"n\"/></Stop><Gather timeout=\"60\"/>",
+    );
+    event(&mut story, SiprecEvent::Started);
+    for (direction, expected) in [
+        (SendRecv, None),
+        (RecvOnly, Some("a: update siprec with 1 senders")),
+        (RecvOnly, None),
+        (Inactive, Some("a: update siprec with 0 senders")),
+        (SendRecv, Some("a: update siprec with 2 senders")),
+    ] {
+        let words = story.tell('a', CallInput::Direction(direction));
+        assert_eq!(words, Vec::from_iter(expected.map(str::to_owned)), "{direction:?}");
+    }
+    story.wait(601);
+    let words = story.tell('a', CallInput::Direction(Inactive));
+    assert_eq!(words, Vec::<String>::new(), "the session is being stopped");
+}

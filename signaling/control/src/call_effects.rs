@@ -64,6 +64,9 @@ impl Control {
             CallEffect::OpenStream(plan) => self.open_stream(now, sid, plan),
             CallEffect::CloseStream { stream } => self.close_stream(sid, stream),
             CallEffect::StartSiprec(plan) => self.start_siprec(now, sid, plan),
+            CallEffect::UpdateSiprec { siprec, metadata } => {
+                self.update_siprec((sid, siprec), metadata);
+            }
             CallEffect::StopSiprec { siprec } => self.stop_siprec(sid, siprec),
             CallEffect::StreamDigit { stream, digit } => {
                 self.push(Effect::StreamDigit { stream, digit });

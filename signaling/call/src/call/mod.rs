@@ -177,6 +177,7 @@ impl Call {
                 self.on_activity(|activity, call| activity.on_play_ended(call, now, play));
             }
             CallInput::Heard => self.heard(),
+            CallInput::Direction(direction) => self.siprec_direction(direction),
             CallInput::Digit(digit) => self.digit(now, digit),
             CallInput::RecordingEnded { recording, cause } => {
                 self.recording_ended(now, recording, cause);

@@ -5,7 +5,7 @@
 //! call lives until all have theirs. One that a document starts before the answer waits for it.
 
 use shared::media::TapTracks;
-use shared::{Code, Now, SiprecSid, limits};
+use shared::{Code, Direction, Now, SiprecSid, limits};
 
 use super::Call;
 use super::state::Leg;
@@ -16,7 +16,7 @@ use crate::finding::{Finding, Position};
 use crate::form::Form;
 use crate::input::{SiprecChange, SiprecEnd, SiprecEvent};
 use crate::setup::{SiprecSettings, Webhook};
-use crate::siprec::{Recorded, metadata};
+use crate::siprec::{Ids, Recorded};
 use crate::status::CallDirection;
 use crate::twiml::verb::Siprec;
 use crate::webhook::{HttpKind, WebUrl};
@@ -27,6 +27,7 @@ pub(super) struct SiprecState {
     name: Option<String>,
     tracks: TapTracks,
     callback: Option<Webhook>,
+    recorded: Box<Recorded>,
     has_started: bool,
     is_stopping: bool,
 }
@@ -146,14 +147,6 @@ impl Call {
     fn order_siprec(&mut self, now: Now, siprec: SiprecSid, settings: SiprecSettings) {
         debug_assert!(self.leg == Leg::Up, "a recording session needs the media of the leg");
         self.timeline("siprec", format_args!("{siprec} to {}", settings.connector));
-        let state = SiprecState {
-            name: settings.name.clone(),
-            tracks: settings.tracks,
-            callback: settings.callback.clone(),
-            has_started: false,
-            is_stopping: false,
-        };
-        self.siprecs.insert(siprec, state);
         let (from, to) = (&self.setup.from, &self.setup.to);
         let (party, other) = match self.setup.direction {
             CallDirection::Inbound => (from, to),
@@ -163,15 +156,40 @@ impl Call {
             Some(facts) => &facts.call_id,
             None => &self.facts.answer.call_id,
         };
-        let recorded = Recorded {
-            party,
-            other,
-            call_id,
+        let recorded = Box::new(Recorded {
+            party: party.clone(),
+            other: other.clone(),
+            call_id: call_id.clone(),
             tracks: settings.tracks,
-            parameters: &settings.parameters,
+            parameters: settings.parameters.clone(),
+            start_ms: now.unix_ms,
+            ids: Ids::new(&mut self.random),
+        });
+        let metadata = recorded.metadata(self.facts.direction);
+        let state = SiprecState {
+            name: settings.name.clone(),
+            tracks: settings.tracks,
+            callback: settings.callback.clone(),
+            recorded,
+            has_started: false,
+            is_stopping: false,
         };
-        let metadata = metadata(now, &mut self.random, &recorded);
+        self.siprecs.insert(siprec, state);
         self.effect(CallEffect::StartSiprec(Box::new(SiprecPlan { siprec, settings, metadata })));
+    }
+
+    /// The party holds the call, or resumes it: its servers get other metadata.
+    pub(super) fn siprec_direction(&mut self, direction: Direction) {
+        if std::mem::replace(&mut self.facts.direction, direction) == direction {
+            return;
+        }
+        let describe = |(siprec, state): (&SiprecSid, &SiprecState)| {
+            let metadata = state.recorded.metadata(direction);
+            CallEffect::UpdateSiprec { siprec: *siprec, metadata }
+        };
+        let running = self.siprecs.iter().filter(|(_, state)| !state.is_stopping);
+        let updates: Vec<CallEffect> = running.map(describe).collect();
+        updates.into_iter().for_each(|update| self.effect(update));
     }
 
     fn end_siprec(&mut self, siprec: SiprecSid) {

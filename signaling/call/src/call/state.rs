@@ -1,6 +1,6 @@
 //! The plain state of a call that several of its files read and write. Sans-IO.
 
-use shared::{AnsweredBy, Code, Header, Instant, Now, PlayId, RecordingSid};
+use shared::{AnsweredBy, Code, Direction, Header, Instant, Now, PlayId, RecordingSid};
 
 use crate::ids::{HttpId, PromptId, RecognitionId};
 use crate::input::AnswerFacts;
@@ -55,6 +55,8 @@ pub(super) struct Facts {
     pub answer: AnswerFacts,
     /// Headers of the final response or of the BYE.
     pub last_headers: Vec<Header>,
+    /// Our media with the party: not `SendRecv` while it holds the call.
+    pub direction: Direction,
     /// A packet of the party's audio has arrived.
     pub is_heard: bool,
     /// A provisional response brought audio.

@@ -260,6 +260,9 @@ impl Story {
                 self.siprecs.push(*plan);
                 word
             }
+            CallEffect::UpdateSiprec { metadata, .. } => {
+                format!("update siprec with {} senders", metadata.matches("<send>").count())
+            }
             CallEffect::StopSiprec { .. } => "stop siprec".to_owned(),
             CallEffect::StreamHeard { text, last, .. } => {
                 format!("stream {} {text}", if last { "final" } else { "guess" })

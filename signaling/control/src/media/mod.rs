@@ -141,6 +141,9 @@ impl Control {
         let (codec, direction) = (media.codec.name(), media.direction.name());
         let text = format_args!("media {codec} {direction} {protection}");
         self.note(now, sid, Kind::Media, text);
+        if old.map_or(Direction::SendRecv, |old| old.media.direction) != media.direction {
+            self.tell(sid, CallInput::Direction(media.direction));
+        }
         if old.is_none() {
             self.carry_out_deferred(now, sid);
         }

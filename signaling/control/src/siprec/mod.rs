@@ -19,6 +19,7 @@ use shared::media::TapTracks;
 use shared::{
     CallSid, Code, Direction, Extensions, Header, LegQuality, MediaCommand, Now, SiprecSid,
 };
+use sip::digest::Credentials;
 use sip::offer_answer::{LocalMedia, RecordingStreams, SecondStream};
 use sip::user_agent::{Attempts, Invite};
 use sip::{Command, Destination, Uri};
@@ -139,7 +140,7 @@ impl Control {
             late_offer: false,
             extensions: Extensions { siprec: true, timer: true, ..Extensions::NONE },
             max_forwards: sip::message::INITIAL_MAX_FORWARDS,
-            credentials: None,
+            credentials: self.siprec_login(&settings.connector),
             metadata: Some(metadata.into_bytes()),
             route: Vec::new(),
         };
@@ -148,6 +149,26 @@ impl Control {
         let connector = &settings.connector;
         self.note(now, sid, Kind::Sip, format_args!("{siprec}: INVITE to {connector}"));
         Ok(())
+    }
+
+    /// Our login at the server. Its challenge of any realm is answered: the operator chose the server.
+    fn siprec_login(&self, connector: &str) -> Option<Credentials> {
+        let server = self.settings.siprec.get(connector)?;
+        let has_login = !server.username.is_empty();
+        has_login.then(|| Credentials::new(&server.username, &server.password))
+    }
+
+    /// The call describes a session anew. Before the INVITE its metadata are exchanged, later the user agent sends them.
+    pub(crate) fn update_siprec(&mut self, of: (CallSid, SiprecSid), metadata: String) {
+        let Some(live) = self.siprec(of) else { return };
+        match live.phase {
+            Phase::Resolving(_) => self.siprec_mut(of, |live| live.plan.metadata = metadata),
+            Phase::Inviting(session) | Phase::Recording(session) => {
+                let metadata = metadata.into_bytes();
+                self.command(Command::UpdateMetadata { session, metadata });
+            }
+            Phase::Ending(_) | Phase::Over => {}
+        }
     }
 
     fn siprec_headers(&self, sid: CallSid, siprec: SiprecSid, connector: &str) -> Vec<Header> {

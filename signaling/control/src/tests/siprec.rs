@@ -16,8 +16,12 @@ const LEGS: usize = 8;
 /// A call that is up and whose document has ordered a session.
 fn ordered() -> Rig {
     let mut rig = Rig::with_settings(Book::with_ip_list("192.0.2.7"), |settings| {
-        let server =
-            Siprec { uri: "sip:srs@r.example;transport=udp".to_owned(), header: String::new() };
+        let server = Siprec {
+            uri: "sip:srs@r.example;transport=udp".to_owned(),
+            username: "desk".to_owned(),
+            password: "s3cret".to_owned(),
+            ..Siprec::default()
+        };
         settings.siprec.insert("srs".to_owned(), server);
     });
     let invite = Invite::default();
@@ -36,11 +40,16 @@ fn inviting() -> Rig {
     rig
 }
 
+/// The server takes both streams.
+fn takes(rig: &mut Rig) {
+    let second = "m=audio 4002 RTP/AVP 0\r\na=recvonly\r\n";
+    rig.respond(200, &sdp("RTP/AVP 0", &format!("a=recvonly\r\n{second}")));
+}
+
 /// The same, and the server has answered.
 fn recording() -> Rig {
     let mut rig = inviting();
-    let second = "m=audio 4002 RTP/AVP 0\r\na=recvonly\r\n";
-    rig.respond(200, &sdp("RTP/AVP 0", &format!("a=recvonly\r\n{second}")));
+    takes(&mut rig);
     assert_eq!(events(&mut rig), ["siprec-started"]);
     assert_eq!(rig.control.placement.room(), LEGS - 3);
     rig
@@ -56,6 +65,31 @@ fn events(rig: &mut Rig) -> Vec<String> {
         rig.answer_webhook("");
     }
     events
+}
+
+/// The INVITEs that the server got, in order.
+fn invites(rig: &Rig) -> Vec<sip::message::Request> {
+    let requests = rig.sent.iter().filter_map(|(_, message)| match message {
+        sip::message::Message::Request(request) => Some(request.clone()),
+        sip::message::Message::Response(_) => None,
+    });
+    requests.filter(|request| request.method == sip::message::Method::Invite).collect()
+}
+
+/// How many participants send, by the metadata of the last of so many INVITEs.
+fn senders(rig: &Rig, count: usize) -> usize {
+    let invites = invites(rig);
+    assert_eq!(invites.len(), count);
+    let body = String::from_utf8_lossy(&invites[count - 1].body).into_owned();
+    assert_eq!(body.matches("m=audio").count(), 2, "both streams stay: {body}");
+    assert!(body.contains("application/rs-metadata+xml"), "{body}");
+    body.matches("<send>").count()
+}
+
+/// The party holds the call, or resumes it.
+fn holds(rig: &mut Rig, direction: &str, cseq: u32) {
+    let more = format!("a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n");
+    rig.reinvite(&Invite { sdp: sdp("RTP/AVP 0 101", &more), ..Invite::default() }, cseq);
 }
 
 /// The cores confirm, the application answers, and every BYE of ours gets no answer.
@@ -125,4 +159,68 @@ fn a_core_that_starts_over_gives_the_legs_back() {
     all_ends(&mut rig);
     assert!(rig.control.calls.is_empty());
     assert_eq!(rig.control.placement.room(), LEGS);
+}
+
+#[test]
+fn a_server_that_challenges_gets_the_login_of_its_connector() {
+    let mut rig = inviting();
+    let challenge = "Proxy-Authenticate: Digest realm=\"r.example\", nonce=\"abc\", qop=\"auth\"";
+    rig.respond_with(407, challenge);
+    let invites = invites(&rig);
+    assert_eq!(invites.len(), 2);
+    let login = invites[1].headers.get("Proxy-Authorization").expect("a login").to_lossy();
+    assert!(
+        login.contains("username=\"desk\"") && login.contains("realm=\"r.example\""),
+        "{login}"
+    );
+    assert_eq!(senders(&rig, 2), 2);
+    takes(&mut rig);
+    assert_eq!(events(&mut rig), ["siprec-started"]);
+    assert_nothing_is_left(rig);
+}
+
+#[test]
+fn a_wrong_login_fails_the_session() {
+    let mut rig = inviting();
+    let challenge = "WWW-Authenticate: Digest realm=\"r.example\", nonce=\"abc\"";
+    rig.respond_with(401, challenge);
+    rig.respond_with(401, challenge);
+    assert_eq!(events(&mut rig), ["siprec-error"]);
+    assert_eq!(rig.control.placement.room(), LEGS - 1);
+    assert_nothing_is_left(rig);
+}
+
+#[test]
+fn metadata_follow_the_party_on_hold_one_invite_after_the_other() {
+    let mut rig = recording();
+    holds(&mut rig, "inactive", 2);
+    assert_eq!(senders(&rig, 2), 0);
+    // While that one is open, the party resumes and holds again.
+    holds(&mut rig, "sendrecv", 3);
+    holds(&mut rig, "sendonly", 4);
+    assert_eq!(invites(&rig).len(), 2);
+    takes(&mut rig);
+    assert_eq!(senders(&rig, 3), 1);
+    takes(&mut rig);
+    holds(&mut rig, "sendrecv", 5);
+    assert_eq!(senders(&rig, 4), 2);
+    // A server that does not want them keeps what it has.
+    rig.respond(488, "");
+    assert_eq!(invites(&rig).len(), 4);
+    assert_nothing_is_left(rig);
+}
+
+#[test]
+fn metadata_that_change_before_the_answer_follow_it() {
+    let mut rig = ordered();
+    holds(&mut rig, "inactive", 2);
+    rig.resolve();
+    assert_eq!(senders(&rig, 1), 0);
+    holds(&mut rig, "sendrecv", 3);
+    assert_eq!(invites(&rig).len(), 1);
+    takes(&mut rig);
+    assert_eq!(senders(&rig, 2), 2);
+    takes(&mut rig);
+    assert_eq!(events(&mut rig), ["siprec-started"]);
+    assert_nothing_is_left(rig);
 }

@@ -9,7 +9,7 @@ use crate::gateway::{Gateway, fast_path_is_denied};
 use crate::rest::{Reply, request};
 use crate::rtp::{Packet, Party, Stream, Talker, sound};
 use crate::sdk;
-use crate::sipp::{self, Running, Sipp, request_in_dialog};
+use crate::sipp::{self, Running, Sipp, offer_anew};
 use crate::transfers;
 use crate::wait::{Pace, until};
 
@@ -188,18 +188,6 @@ fn a_key_in_the_middle_arrives_and_the_numbers_go_on() {
     assert!(metrics.sum("media_fast_path_packets_total", "") > 100, "{metrics:#?}");
 }
 
-/// A re-INVITE that makes alice's media `direction`.
-fn offer(sequence: u32, direction: &str) -> String {
-    let sdp = format!(
-        "v=0\no=caller 1 {sequence} IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\n\
-         m=audio [media] RTP/AVP [formats]\na=rtpmap:101 telephone-event/8000\na={direction}\n"
-    );
-    let invite = request_in_dialog("INVITE", sequence, "Content-Type: application/sdp\n", &sdp);
-    let invite = invite.replacen("@[domain]>\n", "@[domain]>[peer_tag_param]\n", 1);
-    let ack = request_in_dialog("ACK", sequence, "", "").replace(" retrans=\"500\"", "");
-    format!("{invite}<recv response=\"100\" optional=\"true\"/>\n<recv response=\"200\"/>\n{ack}")
-}
-
 #[test]
 fn a_hold_and_its_end_are_heard_and_the_numbers_go_on_at_both_phones() {
     if fast_path_is_denied() {
@@ -207,7 +195,7 @@ fn a_hold_and_its_end_are_heard_and_the_numbers_go_on_at_both_phones() {
     }
     let gateway = Gateway::start(FAST);
     let pause = "<pause milliseconds=\"4000\"/>\n";
-    let hold = [pause, &offer(3, "inactive"), pause, &offer(4, "sendrecv")].concat();
+    let hold = [pause, &offer_anew(3, "inactive"), pause, &offer_anew(4, "sendrecv")].concat();
     let bye = sipp::hang_up_after(30_000).replace("CSeq: 3 BYE", "CSeq: 5 BYE");
     let call = Call::start_while(&gateway, &(hold + &bye));
     call.both_hear();

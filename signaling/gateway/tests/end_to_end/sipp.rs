@@ -213,6 +213,18 @@ pub fn request_in_dialog(method: &str, sequence: u32, headers: &str, body: &str)
     send(&text, "retrans=\"500\"")
 }
 
+/// A re-INVITE of a [`Sipp::caller`] that makes its media `direction`, and its ACK.
+pub fn offer_anew(sequence: u32, direction: &str) -> String {
+    let sdp = format!(
+        "v=0\no=caller 1 {sequence} IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\n\
+         m=audio [media] RTP/AVP [formats]\na=rtpmap:101 telephone-event/8000\na={direction}\n"
+    );
+    let invite = request_in_dialog("INVITE", sequence, "Content-Type: application/sdp\n", &sdp);
+    let invite = invite.replacen("@[domain]>\n", "@[domain]>[peer_tag_param]\n", 1);
+    let ack = request_in_dialog("ACK", sequence, "", "").replace(" retrans=\"500\"", "");
+    format!("{invite}<recv response=\"100\" optional=\"true\"/>\n<recv response=\"200\"/>\n{ack}")
+}
+
 /// The same scenario with an INVITE that has no SDP.
 pub fn without_offer(scenario: &str) -> String {
     scenario.replace(OFFER, "").replace("Content-Type: application/sdp\n", "")

@@ -1,4 +1,5 @@
-//! Recording sessions with an outside server (SIPREC): SIPp is the server, its two media ports are ours.
+//! Recording sessions with an outside server (SIPREC): SIPp is the server, its two media ports are ours. A challenge is
+//! checked by SIPp's own digest.
 
 use crate::application::{Answer, Application, Asked};
 use crate::gateway::Gateway;
@@ -28,17 +29,23 @@ fn description([one, two]: &[Party; 2], direction: &str) -> String {
     )
 }
 
+const PASSWORD: &str = "t4pe-room";
+
 fn send(text: &str) -> String {
     format!("<send retrans=\"500\"><![CDATA[\n{text}\n]]></send>\n")
+}
+
+/// 200 with this description.
+fn accepts(answer: &str) -> String {
+    send(&format!(
+        "SIP/2.0 200 OK\n{ECHO}{CONTACT}Content-Type: application/sdp\nContent-Length: [len]\n\n{answer}"
+    ))
 }
 
 impl Server {
     fn start() -> Self {
         let (first, moved) = ([Party::new(), Party::new()], [Party::new(), Party::new()]);
-        let answer = description(&first, "recvonly");
-        let ok = send(&format!(
-            "SIP/2.0 200 OK\n{ECHO}{CONTACT}Content-Type: application/sdp\nContent-Length: [len]\n\n{answer}"
-        ));
+        let ok = accepts(&description(&first, "recvonly"));
         let offer = description(&moved, "recvonly");
         let again = send(&format!(
             "INVITE [next_url] SIP/2.0\nVia: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n\
@@ -56,15 +63,47 @@ impl Server {
              <recv response=\"100\" optional=\"true\"/>\n<recv response=\"200\"/>\n{ack}{}",
             sipp::hung_up()
         );
+        Self::playing(&scenario, first, moved)
+    }
+
+    /// A server that challenges, takes a re-INVITE of the gateway, and then hangs up.
+    fn with_login() -> Self {
+        let (first, moved) = ([Party::new(), Party::new()], [Party::new(), Party::new()]);
+        let ok = accepts(&description(&first, "recvonly"));
+        let challenge = send(&format!(
+            "SIP/2.0 401 Unauthorized\n{ECHO}WWW-Authenticate: Digest realm=\"srs\",\
+             nonce=\"abcdef\",qop=\"auth\",algorithm=MD5\nContent-Length: 0\n"
+        ));
+        let forbidden = send(&format!("SIP/2.0 403 Forbidden\n{ECHO}Content-Length: 0\n"));
+        let bye = send(
+            "BYE [next_url] SIP/2.0\nVia: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n\
+             From: <sip:srs@127.0.0.1:[local_port]>;tag=[call_number]srs\nTo: [$1]\nCall-ID: [call_id]\n\
+             CSeq: 1 BYE\nMax-Forwards: 70\nContent-Length: 0\n",
+        );
+        let forbidden = forbidden.replacen("<send", "<send next=\"end\"", 1);
+        let scenario = format!(
+            "<recv request=\"INVITE\"/>\n{challenge}<recv request=\"ACK\"/>\n\
+             <recv request=\"INVITE\" rrs=\"true\"><action><ereg regexp=\".*\" search_in=\"hdr\" \
+             header=\"From:\" assign_to=\"1\"/><verifyauth assign_to=\"right\" username=\"desk\" \
+             password=\"{PASSWORD}\"/></action></recv>\n<nop hide=\"true\" test=\"right\" next=\"good\"/>\n\
+             {forbidden}<label id=\"good\"/>\n{ok}<recv request=\"ACK\"/>\n\
+             <recv request=\"INVITE\"/>\n{ok}<recv request=\"ACK\"/>\n{bye}\
+             <recv response=\"200\"/>\n<label id=\"end\"/>\n"
+        );
+        Self::playing(&scenario, first, moved)
+    }
+
+    fn playing(scenario: &str, first: [Party; 2], moved: [Party; 2]) -> Self {
         let port = sipp::free_port();
-        let running = Sipp::new(&scenario).with(&format!("-m 1 -p {port}")).spawn();
+        let running = Sipp::new(scenario).with(&format!("-m 1 -p {port}")).spawn();
         sipp::wait_until_bound(port);
         Self { running, port, first, moved }
     }
 
     fn settings(&self) -> String {
         format!(
-            "[siprec.srs]\nuri = \"sip:srs@127.0.0.1:{}\"\nheader = \"X-Token: s3cret\"\n",
+            "[siprec.srs]\nuri = \"sip:srs@127.0.0.1:{}\"\nheader = \"X-Token: s3cret\"\n\
+             username = \"desk\"\npassword = \"{PASSWORD}\"\n",
             self.port
         )
     }
@@ -79,6 +118,11 @@ struct Rig {
 
 impl Rig {
     fn start(settings: &str, verbs: &str, party: &Party) -> Self {
+        Self::start_while(settings, verbs, party, &sipp::hung_up())
+    }
+
+    /// With a party that does this once the call is up.
+    fn start_while(settings: &str, verbs: &str, party: &Party, rest: &str) -> Self {
         let gateway = Gateway::start(settings);
         let verbs = verbs.to_owned();
         let application = Application::start(move |asked: &Asked| match asked.path.as_str() {
@@ -87,7 +131,7 @@ impl Rig {
         });
         let domain = gateway.domain("desk", &[("VoiceUrl", &application.url("/voice"))]);
         gateway.allow_address(&domain, "127.0.0.1");
-        let scenario = sipp::invite("") + &sipp::answered() + &sipp::hung_up();
+        let scenario = sipp::invite("") + &sipp::answered() + rest;
         let call = Sipp::caller(&scenario, party.port()).start(gateway.sip_udp);
         Self { gateway, application, call }
     }
@@ -180,4 +224,33 @@ fn rest_starts_and_stops_a_session_and_a_refusal_is_reported() {
     assert_eq!(events[2].parameter("SiprecEvent"), Some("siprec-stopped"));
     rig.gateway.create(&format!("Calls/{}.json", rig.call_sid()), &[("Status", "completed")]);
     rig.call.finish().expect_success();
+}
+
+#[test]
+fn a_server_checks_the_login_and_gets_other_metadata_when_the_party_holds() {
+    let (server, party) = (Server::with_login(), Party::new());
+    let verbs = "<Start><Siprec connectorName=\"srs\" statusCallback=\"/siprec\"/></Start>\
+                 <Gather timeout=\"60\" numDigits=\"9\"/>";
+    let hold = "<pause milliseconds=\"1500\"/>\n".to_owned() + &sipp::offer_anew(3, "inactive");
+    let rig = Rig::start_while(&server.settings(), verbs, &party, &(hold + &sipp::hung_up()));
+    let started = rig.application.wait_for_path("/siprec");
+    assert_eq!(started.parameter("SiprecError"), None);
+    assert_eq!(started.parameter("SiprecEvent"), Some("siprec-started"));
+    let stopped = &rig.application.wait_for_count("/siprec", 2)[1];
+    assert_eq!(stopped.parameter("SiprecEvent"), Some("siprec-stopped"));
+    rig.gateway.create(&format!("Calls/{}.json", rig.call_sid()), &[("Status", "completed")]);
+    rig.call.finish().expect_success();
+    let messages = server.running.finish().expect_success().messages();
+    let offers: Vec<&str> = messages.split("INVITE sip:srs@").skip(1).collect();
+    let [first, second, third] = offers.as_slice() else { panic!("three INVITEs: {messages}") };
+    for offer in [first, second, third] {
+        assert_eq!(offer.matches("a=sendonly").count(), 2, "both streams stay: {offer}");
+    }
+    let senders = |offer: &str| offer.matches("<send>").count();
+    assert_eq!((senders(second), senders(third)), (2, 0), "{messages}");
+    let session = |offer: &str| {
+        let (_, rest) = offer.split_once("session_id=\"").expect("a session");
+        rest.split_once('"').expect("its end").0.to_owned()
+    };
+    assert_eq!(session(second), session(third), "it is described under one name");
 }

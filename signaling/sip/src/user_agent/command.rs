@@ -185,6 +185,14 @@ pub enum Command {
         /// Our side of the media from now on.
         media: LocalMedia,
     },
+    /// Send other metadata to the server of a recording session, with the media as they are (re-INVITE, RFC 7866
+    /// §9.1). Ignored in a session that began without metadata.
+    UpdateMetadata {
+        /// The session.
+        session: SessionId,
+        /// The complete description (RFC 7865).
+        metadata: Vec<u8>,
+    },
     /// Answer `UaEvent::Refer`: 202 and the first NOTIFY, or the refusal (603 where it has no status).
     AnswerRefer {
         /// The session.

@@ -401,6 +401,9 @@ impl UserAgent {
             Command::Reoffer { session, media } => {
                 self.order(session, |session, core| session.reoffer(core, now, Some(media)));
             }
+            Command::UpdateMetadata { session, metadata } => {
+                self.order(session, |session, core| session.update_metadata(core, now, metadata));
+            }
             Command::AnswerRefer { session, answer } => {
                 self.order(session, |session, core| session.answer_refer(core, now, answer));
             }

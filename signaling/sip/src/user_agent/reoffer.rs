@@ -1,5 +1,6 @@
 //! Our re-INVITEs, and glare: both sides offer at once (RFC 3261 §14.1). Sans-IO. An offer is
-//! `Waiting` until the dialog is free and its pause is over, then `Sent`; 491 makes it wait again.
+//! `Waiting` until the dialog is free and its pause is over, then `Sent`; 491 makes it wait again. In a recording session
+//! each carries the metadata, and metadata that changed are sent by one that repeats what was agreed on (RFC 7866 §9.1).
 
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use super::core::Core;
 use super::credentials::answerable;
 use super::event::{EndCause, UaEvent};
 use super::objection::sdp_of;
-use super::session::{OwnOffer, OwnOfferStage, Session, State, Talking};
+use super::session::{Metadata, OwnOffer, OwnOfferStage, Session, State, Talking};
 use super::timer::SessionTimer;
-use crate::message::{Method, Response};
+use crate::message::{Method, Request, Response};
 use crate::name_addr::Contacts;
 use crate::offer_answer::LocalMedia;
 use crate::sdp;
@@ -29,6 +30,31 @@ impl Session {
         talking.own_offer = Some(OwnOffer { local, stage, was_challenged: false });
         self.retry_reoffer(core, now);
         true
+    }
+
+    /// `Command::UpdateMetadata`. A re-INVITE that is open is finished first; an INVITE that has no final response is
+    /// followed by one.
+    pub(super) fn update_metadata(&mut self, core: &mut Core, now: Now, document: Vec<u8>) -> bool {
+        let metadata = match &mut self.state {
+            State::Calling(calling) => &mut calling.metadata,
+            State::Talking(talking) => &mut talking.metadata,
+            _ => return false,
+        };
+        if metadata.is_none() {
+            return false;
+        }
+        *metadata = Some(Metadata::new(document));
+        self.send_metadata(core, now);
+        true
+    }
+
+    /// Sends metadata that changed, once no offer of ours is open.
+    pub(super) fn send_metadata(&mut self, core: &mut Core, now: Now) {
+        let State::Talking(talking) = &self.state else { return };
+        let is_news = talking.metadata.as_ref().is_some_and(|metadata| !metadata.is_sent);
+        if is_news && talking.own_offer.is_none() {
+            self.reoffer(core, now, None);
+        }
     }
 
     /// Sends the re-INVITE that waits, if its time has come and the dialog is free.
@@ -83,6 +109,7 @@ impl Session {
                 core.outbox.emit(UaEvent::ReofferRefused { session, status });
             }
         }
+        self.send_metadata(core, now);
     }
 
     fn finish_reoffer(&mut self, core: &mut Core, now: Now, key: ClientKey, response: Response) {
@@ -134,7 +161,7 @@ impl Talking {
         let hop = self.dialog.next_hop();
         let mut request = self.dialog.request(Method::Invite);
         request.contact = Contacts::one(self.contact.clone());
-        let _ = request.set_body(sdp::MEDIA_TYPE, sdp); // the type is a constant
+        set_offer(&mut request, sdp, self.metadata.as_mut());
         core.add_headers(&mut request.headers, &super::extensions::headers(extensions));
         if let Some(timer) = &self.timer {
             core.add_headers(&mut request.headers, &timer.request_headers());
@@ -173,6 +200,18 @@ impl Talking {
         self.send_reinvite(core, now, id, extensions);
         true
     }
+}
+
+/// The offer of an INVITE as its body, in a recording session with the metadata.
+pub(super) fn set_offer(request: &mut Request, sdp: Vec<u8>, metadata: Option<&mut Metadata>) {
+    let Some(metadata) = metadata else {
+        let _ = request.set_body(sdp::MEDIA_TYPE, sdp); // the type is a constant
+        return;
+    };
+    let _ = request.headers.push("Require", "siprec"); // both are constants
+    let boundary = request.from.tag().cloned().unwrap_or_default();
+    let (media_type, body) = metadata.write(&boundary, &sdp);
+    let _ = request.set_body(&media_type, body); // the boundary is our tag
 }
 
 /// The owner of the Call-ID waits 2.1 to 4 s, the other side up to 2 s, in steps of 10 ms.

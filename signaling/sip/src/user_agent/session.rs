@@ -22,6 +22,7 @@ use crate::flow::{Destination, FlowId, ReplyRoute};
 use crate::header::Headers;
 use crate::ids::SessionId;
 use crate::message::{CallId, Request};
+use crate::multipart;
 use crate::name_addr::NameAddr;
 use crate::offer_answer::LocalMedia;
 use crate::refer_to::Replaces;
@@ -102,6 +103,8 @@ pub(super) struct Calling {
     pub challenges: u8,
     /// Destination to fall back to, while the INVITE goes by TCP for its size.
     pub by_udp: Option<Destination>,
+    /// Of a recording session.
+    pub metadata: Option<Metadata>,
 }
 
 /// An early dialog of our INVITE.
@@ -134,6 +137,28 @@ pub(super) struct Talking {
     pub timer: Option<SessionTimer>,
     /// The peer's `Allow` lists UPDATE, and the session may use it.
     pub peer_updates: bool,
+    /// Of a recording session that we began: each INVITE of ours carries them.
+    pub metadata: Option<Metadata>,
+}
+
+/// Metadata of a recording session (RFC 7865), always the complete description.
+#[derive(Debug)]
+pub(super) struct Metadata {
+    pub document: Vec<u8>,
+    /// An INVITE has carried them since they changed.
+    pub is_sent: bool,
+}
+
+impl Metadata {
+    pub const fn new(document: Vec<u8>) -> Self {
+        Self { document, is_sent: false }
+    }
+
+    /// Type and body of an INVITE with them. `boundary`: our tag, which stands in neither part.
+    pub fn write(&mut self, boundary: &Text, sdp: &[u8]) -> (String, Vec<u8>) {
+        self.is_sent = true;
+        multipart::recording_session(&boundary.to_lossy(), sdp, &self.document)
+    }
 }
 
 /// Our 2xx, repeated until its ACK comes (§13.3.1.4).

@@ -17,13 +17,13 @@ use super::objection::sdp_of;
 use super::outgoing::{Failover, Invite};
 use super::pending_requests::PendingRequests;
 use super::referrals::Referrals;
-use super::session::{Calling, Session, State, Talking};
+use super::reoffer::set_offer;
+use super::session::{Calling, Metadata, Session, State, Talking};
 use super::timer::{self, SessionTimer};
 use super::tokens::tag_text;
 use crate::flow::Destination;
 use crate::ids::SessionId;
 use crate::message::{Method, Request, Response};
-use crate::multipart;
 use crate::name_addr::{Contacts, DisplayName, NameAddr};
 use crate::sdp;
 use crate::text::Text;
@@ -69,6 +69,7 @@ impl UserAgent {
             tried: 1,
             by_udp: None,
             destination,
+            metadata: invite.metadata.clone().map(Metadata::new),
             call_id,
             from,
             invite,
@@ -107,7 +108,7 @@ impl Calling {
     fn request(&mut self, core: &mut Core, offer: Option<&[u8]>) -> Request {
         let local = self.destination.local;
         self.contact = core.contact(&self.invite.contact_user, local, self.destination.transport);
-        if self.invite.metadata.is_some() {
+        if self.metadata.is_some() {
             let _ = self.contact.parameters.set(RECORDING_CLIENT, None); // the name is a token
         }
         let mut request = Request::new(
@@ -125,17 +126,8 @@ impl Calling {
         let extensions = self.invite.extensions;
         core.add_headers(&mut request.headers, &super::extensions::headers(extensions));
         core.add_headers(&mut request.headers, &timer::invite_headers(extensions, self.min_se_s));
-        match (offer, &self.invite.metadata) {
-            (Some(offer), Some(metadata)) => {
-                let _ = request.headers.push("Require", "siprec"); // both are constants
-                let boundary = self.from.tag().map(|tag| tag.to_lossy()).unwrap_or_default();
-                let (media_type, body) = multipart::recording_session(&boundary, offer, metadata);
-                let _ = request.set_body(&media_type, body); // the boundary is our tag
-            }
-            (Some(offer), None) => {
-                let _ = request.set_body(sdp::MEDIA_TYPE, offer.to_vec()); // the type is a constant
-            }
-            (None, _) => {}
+        if let Some(offer) = offer {
+            set_offer(&mut request, offer.to_vec(), self.metadata.as_mut());
         }
         request
     }
@@ -446,6 +438,7 @@ impl Session {
                     referrals: Referrals::default(),
                     timer,
                     peer_updates: false,
+                    metadata: calling.metadata,
                 });
                 talking.note_methods(extensions, &response.headers);
                 core.outbox.emit(UaEvent::Answered {
@@ -455,6 +448,7 @@ impl Session {
                     peer: talking.dialog.peer().remote,
                 });
                 self.state = State::Talking(talking);
+                self.send_metadata(core, now);
             }
             Err(reason) => {
                 let bye = dialog.request(Method::Bye);

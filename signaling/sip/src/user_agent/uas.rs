@@ -334,6 +334,7 @@ impl Ringing {
             referrals: Referrals::default(),
             timer: None,
             peer_updates: false,
+            metadata: None,
         }
     }
 }
