@@ -511,6 +511,8 @@ pub const STORE_COMMIT_MS_MAX: u64 = 5_000;
 pub const FLOWS_ACCOUNT_MAX: usize = 500;
 /// Executions of flows that are active at once. Past it: 503 to webhooks, which leads to the fallback URL, and to REST.
 pub const STUDIO_EXECUTIONS_MAX: usize = 10_000;
+/// Milliseconds that an execution may be active: 30 days. Past it: it ends.
+pub const STUDIO_EXECUTION_MS_MAX: i64 = 30 * 86_400_000;
 /// Executions a second that calls of one account may start. Past it: 429.
 pub const STUDIO_CALLS_A_SECOND_MAX: u32 = 100;
 /// Executions a second that one account may start by REST. Past it: 429.

@@ -62,7 +62,7 @@ fn walk(flow: &Arc<Flow>, trigger: &Trigger) {
         execution.handle(now, input);
     }
     while execution.poll_effect().is_some() {}
-    execution.handle(now, Input::CallEnded);
+    execution.handle(now, Input::CallEnded { call: "CA1".to_owned() });
     while execution.poll_effect().is_some() {}
     execution.handle(now, Input::Stop);
     assert!(execution.is_over());

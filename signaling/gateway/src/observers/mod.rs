@@ -8,7 +8,7 @@
 //! | observer | when it is full |
 //! |---|---|
 //! | [`stored`], the history in the store | keeps 32 MiB and the journal behind it; a row past that is lost, with an alert |
-//! | [`ended_calls`], the executions of flows | loses the end of a call: its execution ends when it is next asked |
+//! | [`ended_calls`], the executions of flows | loses the end of a call, and says so: flows look up the calls that they wait for |
 //! | [`feed`], whoever watches the gateway live | loses its oldest events: what is new is worth more |
 //!
 //! A new observer is added in `serve/threads.rs`, before calls are taken, so it misses none.

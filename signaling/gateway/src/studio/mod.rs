@@ -11,6 +11,9 @@
 //! A webhook that gives up waiting does not stop it.
 //!
 //! Only calls of the account reach a flow: a request from outside could name any call.
+//!
+//! No execution stays active for ever. The end of its call ends it; where the queue of these ends lost one, the tick looks all of
+//! them up in the store. What waits for nothing that ends is stopped after 30 days.
 
 mod orders;
 mod running;
@@ -25,17 +28,19 @@ use hosted::{Handler, Parameters, Resource, plain, xml};
 use http::StatusCode;
 use http_server::{ApiAnswer, Executions, OpenReader, Rest};
 use shared::ids::Origin;
+use shared::limits::STUDIO_EXECUTION_MS_MAX;
 use shared::{AccountSid, CallSid, Code, ExecutionSid, FlowSid};
 use shell::{Clock, random};
 use store::{Change, ExecutionCommand, ExecutionRecord, Reply, StoreError, WriteError};
 use studio::{Data, Input, Trigger};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 use webhook::{HostedAnswer, HostedAnswering, HostedRequest, WebhookClient};
 
 use crate::history::HistorySender;
+use crate::observers::ended_calls::EndsOfCalls;
 use crate::store_thread::Nudge;
 use running::{Live, Running, Started};
+use walk::Answered;
 
 /// Walks the flows of this process. Cheap to clone.
 #[derive(Clone)]
@@ -66,17 +71,16 @@ struct Inner {
     rest: OnceLock<Rest>,
 }
 
-/// How often deadlines of executions are looked at.
+/// How often deadlines of executions are looked at, and lost ends of calls.
 const TICK: Duration = Duration::from_secs(1);
 
 impl Studio {
     /// No execution yet. `ended` has the ends of calls.
-    pub fn start(parts: StudioParts, ended: mpsc::Receiver<CallSid>) -> Self {
+    pub fn start(parts: StudioParts, ended: EndsOfCalls) -> Self {
         let runtime = parts.runtime.clone();
         let inner = Inner { parts, running: Running::default(), rest: OnceLock::new() };
         let studio = Self(Arc::new(inner));
-        runtime.spawn(studio.clone().follow_calls(ended));
-        runtime.spawn(studio.clone().keep_time());
+        runtime.spawn(studio.clone().keep_time(ended));
         studio
     }
 
@@ -86,33 +90,65 @@ impl Studio {
         debug_assert!(is_first, "one API takes the orders");
     }
 
-    async fn follow_calls(self, mut ended: mpsc::Receiver<CallSid>) {
-        while let Some(call) = ended.recv().await {
-            if let Some(live) = self.0.running.of_call(call) {
-                let studio = self.clone();
-                self.0
-                    .parts
-                    .runtime
-                    .spawn(async move { studio.give(&live, Input::CallEnded).await });
+    async fn keep_time(self, mut ended: EndsOfCalls) {
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            tokio::select! {
+                call = ended.next() => match call {
+                    Some(call) => self.call_ended(call),
+                    None => return,
+                },
+                _ = ticks.tick() => {
+                    if ended.take_lost() {
+                        self.0.parts.runtime.spawn(self.clone().look_up_calls());
+                    }
+                    self.tick();
+                }
             }
         }
     }
 
-    async fn keep_time(self) {
-        let mut ticks = tokio::time::interval(TICK);
-        loop {
-            ticks.tick().await;
-            for live in self.0.running.all() {
-                // An execution that is locked walks, and looks at its deadline afterwards.
-                let Ok(mut execution) = live.execution.try_lock() else { continue };
-                let now = Clock.now();
-                if execution.poll_timeout().is_some_and(|deadline| deadline <= now.mono) {
-                    execution.handle_timeout(now);
-                    drop(execution);
-                    let (studio, live) = (self.clone(), Arc::clone(&live));
-                    self.0.parts.runtime.spawn(async move { studio.walk_on(&live).await });
+    fn call_ended(&self, call: CallSid) {
+        let Some(live) = self.0.running.of_call(call) else { return };
+        let (studio, input) = (self.clone(), Input::CallEnded { call: call.to_string() });
+        self.0.parts.runtime.spawn(async move { studio.give(&live, input).await });
+    }
+
+    /// Ends of calls were lost: the store knows which of the awaited calls are over.
+    async fn look_up_calls(self) {
+        let calls = self.0.running.calls();
+        let over = self.read(move |reader| {
+            let mut over = Vec::new();
+            for (account, sid) in calls {
+                if reader.call(account, sid)?.is_none_or(|call| call.end_ms.is_some()) {
+                    over.push(sid);
                 }
             }
+            Ok(over)
+        });
+        match over.await {
+            Ok(over) => over.into_iter().for_each(|call| self.call_ended(call)),
+            Err(error) => tracing::warn!(%error, "executions of ended calls stay active"),
+        }
+    }
+
+    fn tick(&self) {
+        let now = Clock.now();
+        for live in self.0.running.all() {
+            // An execution that is locked walks, and looks at its deadline afterwards.
+            let Ok(mut execution) = live.execution.try_lock() else { continue };
+            let is_due = execution.poll_timeout().is_some_and(|deadline| deadline <= now.mono);
+            let is_old = now.unix_ms - live.created_ms > STUDIO_EXECUTION_MS_MAX;
+            if is_due {
+                execution.handle_timeout(now);
+            } else if is_old {
+                execution.handle(now, Input::Stop);
+            } else if !execution.is_over() {
+                continue;
+            }
+            drop(execution);
+            let (studio, live) = (self.clone(), Arc::clone(&live));
+            self.0.parts.runtime.spawn(async move { studio.walk_on(&live).await });
         }
     }
 
@@ -134,8 +170,8 @@ impl Studio {
         if let Some(live) = live {
             let step = parameters.get("Step").and_then(|step| step.parse().ok());
             let parameters = Data::texts(parameters.iter());
-            let document = self.give(&live, Input::Request { event, step, parameters }).await;
-            return Some(xml(document.unwrap_or_else(studio::empty_document)));
+            let answered = self.give(&live, Input::Request { event, step, parameters }).await;
+            return Some(response(answered));
         }
         // A step of an execution that is over.
         if !event.is_empty() {
@@ -158,8 +194,7 @@ impl Studio {
                 "Too many executions are active.\n",
             ));
         };
-        let document = self.walk_on(&live).await;
-        Some(xml(document.unwrap_or_else(studio::empty_document)))
+        Some(response(self.walk_on(&live).await))
     }
 
     /// A new execution, started and not yet walked on. `None`: there is no room, or the definition is damaged.
@@ -252,13 +287,26 @@ impl Studio {
         task.await.map_err(|error| StoreError::CannotRead(error.to_string()))?
     }
 
-    /// Puts a row of history.
-    fn put(&self, row: Change) {
+    /// Puts a row of history; false where the store does not write.
+    fn put(&self, row: Change) -> bool {
         let parts = &self.0.parts;
-        if parts.history.send(row).is_err() {
+        let is_kept = parts.history.send(row).is_ok();
+        if !is_kept {
             tracing::warn!("a row about an execution is lost: the store does not write");
         }
         parts.nudge.ring();
+        is_kept
+    }
+}
+
+fn response(answered: Option<Answered>) -> HostedAnswer {
+    match answered {
+        Some(Answered::Document(document)) => xml(document),
+        // As an application that breaks: the call goes on by its fallback URL.
+        Some(Answered::Failed) => {
+            plain(StatusCode::INTERNAL_SERVER_ERROR, "The execution of the flow failed.\n")
+        }
+        None => xml(studio::empty_document()),
     }
 }
 

@@ -62,10 +62,16 @@ impl Running {
         }
     }
 
+    /// It is over: requests of its calls are for others.
+    pub(super) fn release_calls(&self, sid: ExecutionSid) {
+        self.0.lock().by_call.retain(|_, of| *of != sid);
+    }
+
+    /// It is over, and its record is kept.
     pub(super) fn remove(&self, sid: ExecutionSid) {
         let mut tables = self.0.lock();
         tables.by_sid.remove(&sid);
-        tables.by_call.retain(|_, of| *of != sid);
+        debug_assert!(tables.by_call.values().all(|of| *of != sid), "its calls were released");
     }
 
     pub(super) fn of(&self, sid: ExecutionSid) -> Option<Arc<Live>> {
@@ -75,6 +81,13 @@ impl Running {
     pub(super) fn of_call(&self, call: CallSid) -> Option<Arc<Live>> {
         let tables = self.0.lock();
         tables.by_call.get(&call).and_then(|sid| tables.by_sid.get(sid)).cloned()
+    }
+
+    /// Each call whose end an execution waits for.
+    pub(super) fn calls(&self) -> Vec<(AccountSid, CallSid)> {
+        let tables = self.0.lock();
+        let account = |sid| tables.by_sid.get(sid).map(|live| live.account);
+        tables.by_call.iter().filter_map(|(call, sid)| Some((account(sid)?, *call))).collect()
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Live>> {

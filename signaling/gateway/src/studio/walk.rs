@@ -10,36 +10,49 @@ use studio::{Alert, Effect, Execution, Input};
 use super::running::Live;
 use super::{Studio, random_bits};
 
+/// The answer to a request of a call.
+pub(super) enum Answered {
+    /// A document to run.
+    Document(String),
+    /// An error: the execution failed.
+    Failed,
+}
+
 impl Studio {
-    /// Gives an input; returns the document that answers a request.
-    pub(super) async fn give(&self, live: &Arc<Live>, input: Input) -> Option<String> {
+    /// Gives an input; returns the answer to a request.
+    pub(super) async fn give(&self, live: &Arc<Live>, input: Input) -> Option<Answered> {
         let mut execution = live.execution.lock().await;
         execution.handle(Clock.now(), input);
         self.carry_out_all(live, &mut execution).await
     }
 
     /// Carries out what the execution ordered when it began, or when time was up.
-    pub(super) async fn walk_on(&self, live: &Arc<Live>) -> Option<String> {
+    pub(super) async fn walk_on(&self, live: &Arc<Live>) -> Option<Answered> {
         let mut execution = live.execution.lock().await;
         self.carry_out_all(live, &mut execution).await
     }
 
-    async fn carry_out_all(&self, live: &Arc<Live>, execution: &mut Execution) -> Option<String> {
-        let mut document = None;
+    async fn carry_out_all(&self, live: &Arc<Live>, execution: &mut Execution) -> Option<Answered> {
+        let mut answered = None;
         while let Some(effect) = execution.poll_effect() {
             match effect {
-                Effect::Respond(text) => document = Some(text),
+                Effect::Respond(text) => answered = Some(Answered::Document(text)),
+                Effect::Refuse => answered = Some(Answered::Failed),
                 Effect::Order(order) => {
                     let answer = self.order(live, execution.call(), order).await;
                     execution.handle(Clock.now(), Input::Answer(answer));
                 }
                 Effect::Alert(alert) => self.notify(live, execution.call(), alert),
-                Effect::Ended => self.0.running.remove(live.sid),
+                Effect::Ended => self.0.running.release_calls(live.sid),
             }
         }
         let record = self.record(live, execution);
-        self.put(Change::PutExecution(Arc::new(record)));
-        document
+        let is_kept = self.put(Change::PutExecution(Arc::new(record)));
+        // One whose end the store did not take stays, and its row is put again at the next tick.
+        if execution.is_over() && is_kept {
+            self.0.running.remove(live.sid);
+        }
+        answered
     }
 
     /// The execution as it is stored.

@@ -69,8 +69,11 @@ pub enum Input {
     },
     /// The answer to the order.
     Answer(Answer),
-    /// The execution's call is over.
-    CallEnded,
+    /// A call is over. One that the execution has nothing to do with any more changes nothing.
+    CallEnded {
+        /// Its SID.
+        call: String,
+    },
     /// REST ends it.
     Stop,
 }
@@ -80,6 +83,8 @@ pub enum Input {
 pub enum Effect {
     /// Answer the request with this document.
     Respond(String),
+    /// Answer the request with an error: the execution failed, for the reason of the alert before.
+    Refuse,
     /// Carry out this order; [`Input::Answer`] answers it.
     Order(Order),
     /// Notify the account.
@@ -125,6 +130,8 @@ pub struct Execution {
     repeats: u32,
     /// The call's SID while it is up.
     call: Option<String>,
+    /// The callee's SID while it is awaited.
+    callee: Option<String>,
     /// A request waits for its document.
     is_asked: bool,
     /// The waiting request has waited for an order.
@@ -153,6 +160,7 @@ impl Execution {
             step_bytes: 0,
             repeats: 0,
             call: None,
+            callee: None,
             is_asked: false,
             has_waited: false,
             last_document: String::new(),
@@ -182,7 +190,7 @@ impl Execution {
                 self.request(now, &event, step, &parameters)
             }
             Input::Answer(answer) => self.answered(now, &answer),
-            Input::CallEnded => self.call_ended(now),
+            Input::CallEnded { call } => self.call_ended(now, &call),
             Input::Stop => self.end(),
         }
     }
@@ -247,13 +255,24 @@ impl Execution {
         if !matches!(self.phase, Phase::Answer) {
             return;
         }
+        if let Answer::Done { resource } = answer {
+            self.callee = resource.get("CallSid").as_str().map(str::to_owned);
+        }
         match answer {
             Answer::Flow { flow } => self.enter_subflow(now, Arc::clone(flow)),
             answer => self.resume(now, &Arrival::Answer(answer)),
         }
     }
 
-    fn call_ended(&mut self, now: Now) {
+    fn call_ended(&mut self, now: Now, call: &str) {
+        if matches!(self.phase, Phase::Callee) && self.callee.as_deref() == Some(call) {
+            // Its status callback says how it ended, and comes a moment later.
+            self.deadline = Some(now.mono + REPORT_TIME);
+            return;
+        }
+        if self.call.as_deref() != Some(call) {
+            return;
+        }
         self.call = None;
         match self.phase {
             // Goes on without a call: the answer is the widget's, and so is a callee.

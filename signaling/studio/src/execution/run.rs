@@ -48,6 +48,7 @@ impl Execution {
     }
 
     fn take_call(&mut self, arrival: &Arrival<'_>) {
+        self.callee = None;
         let sid = arrival.parameter("CallSid");
         self.call = (!sid.is_empty()).then(|| sid.to_owned());
     }
@@ -86,7 +87,7 @@ impl Execution {
                 }
                 Entered::Document(verbs) => return self.wait_for_request(now, verbs),
                 Entered::Order(order) => return self.order(now, order),
-                Entered::End => return self.end(),
+                Entered::Failed => return self.fail(),
             }
         }
     }
@@ -107,13 +108,13 @@ impl Execution {
         };
         if let Some((code, message)) = stop {
             self.alert(Alert::new(code, self.named(&message)));
-            return Entered::End;
+            return Entered::Failed;
         }
         let kind = self.flow.state(place).widget.kind;
         let has_call = self.call.is_some();
         if kind.needs_call() && !has_call {
             self.turn(now, |turn| turn.not_fit("There is no call that is up"));
-            return Entered::End;
+            return Entered::Failed;
         }
         if kind == Kind::OutgoingCall && has_call {
             self.turn(now, |turn| turn.not_fit("The execution has a call already"));
@@ -156,6 +157,15 @@ impl Execution {
         self.has_waited = true;
         self.phase = Phase::Answer;
         self.effects.push_back(Effect::Order(order));
+    }
+
+    /// Ends an execution that cannot go on. A call that waits for a document goes on by its fallback URL.
+    fn fail(&mut self) {
+        if self.is_asked {
+            self.is_asked = false;
+            self.effects.push_back(Effect::Refuse);
+        }
+        self.end();
     }
 
     /// Ends the execution: its call, which has no verbs left, ends with it.

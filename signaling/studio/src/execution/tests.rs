@@ -65,6 +65,10 @@ fn request(execution: &mut Execution, event: &str, parameters: &[(&str, &str)]) 
     document(execution)
 }
 
+fn ended(call: &str) -> Input {
+    Input::CallEnded { call: call.to_owned() }
+}
+
 fn codes(effects: &[Effect]) -> Vec<u32> {
     let codes = effects.iter().map(|effect| match effect {
         Effect::Alert(alert) => Some(alert.code.number()),
@@ -174,7 +178,7 @@ fn a_request_that_comes_twice_gets_its_document_again() {
 fn a_call_that_ends_while_it_listens_ends_the_execution() {
     let mut execution = execution(&front_desk(), &call());
     drop(document(&mut execution));
-    execution.handle(NOW, Input::CallEnded);
+    execution.handle(NOW, ended("CA1"));
     assert_eq!(effects(&mut execution), [Effect::Ended]);
 }
 
@@ -185,7 +189,7 @@ fn a_hang_up_during_a_dial_waits_for_the_report_and_not_for_ever() {
         drop(document(&mut execution));
         drop(request(&mut execution, "audioComplete", &[]));
         drop(request(&mut execution, "gathered", &[("Digits", "1")]));
-        execution.handle(NOW, Input::CallEnded);
+        execution.handle(NOW, ended("CA1"));
         assert!(!execution.is_over());
         if report {
             let parameters = [("CallStatus", "completed"), ("DialCallStatus", "completed")];
@@ -373,6 +377,21 @@ fn a_busy_callee_and_a_refused_call_have_events_of_their_own() {
 }
 
 #[test]
+fn a_callee_whose_end_nobody_reports_has_failed_and_another_call_changes_nothing() {
+    let mut execution = execution(&notice(), &asked());
+    drop(effects(&mut execution));
+    placed(&mut execution);
+    execution.handle(NOW, ended("CA8"));
+    assert_eq!(execution.poll_timeout(), None);
+    execution.handle(NOW, ended("CA9"));
+    let due = execution.poll_timeout().expect("a deadline");
+    assert_eq!(due.since(NOW.mono), REPORT_TIME);
+    execution.handle_timeout(Now { mono: due, ..NOW });
+    assert_eq!(execution.steps().last().map(|step| step.event.as_str()), Some("failed"));
+    assert!(execution.is_over());
+}
+
+#[test]
 fn widgets_that_do_not_fit_end_the_execution_with_81020() {
     let outside = flow(&json!([
         trigger("incomingCall", "flex"),
@@ -384,7 +403,13 @@ fn widgets_that_do_not_fit_end_the_execution_with_81020() {
         ),
     ]));
     let mut call_to_flex = execution(&outside, &call());
-    assert_eq!(codes(&effects(&mut call_to_flex)), [81020]);
+    let failed = effects(&mut call_to_flex);
+    assert_eq!(codes(&failed), [81020]);
+    assert_eq!(
+        failed[1..],
+        [Effect::Refuse, Effect::Ended],
+        "the call goes on by its fallback URL"
+    );
     let speaks = flow(&json!([
         trigger("incomingRequest", "say"),
         state("say", "say-play", json!({"say": "To whom?"}), &[("audioComplete", "")]),

@@ -22,7 +22,7 @@ impl Kind {
     pub(crate) fn enter(self, turn: &mut Turn<'_>) -> Entered {
         match self {
             // Entered by its event, which the execution knows.
-            Self::Trigger => Entered::End,
+            Self::Trigger => Entered::Failed,
             Self::SayPlay => speech::say_play(turn),
             Self::Gather => speech::gather(turn),
             Self::Split => logic::split(turn),
@@ -39,7 +39,7 @@ impl Kind {
             Self::ForkStream => stream::fork(turn),
             Self::Outside => {
                 turn.not_fit("The gateway does not run this widget");
-                Entered::End
+                Entered::Failed
             }
         }
     }

@@ -20,8 +20,8 @@ pub(crate) enum Entered {
     Document(Vec<Element>),
     /// With the answer to this order.
     Order(Order),
-    /// Not at all.
-    End,
+    /// Not at all: the execution fails, for the reason of the last alert.
+    Failed,
 }
 
 /// See the module.
