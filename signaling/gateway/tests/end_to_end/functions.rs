@@ -25,7 +25,7 @@ exports.handler = function(context, event, callback) {
 ";
 
 /// Deploys functions as a service and returns the URL of its environment.
-fn deploy(gateway: &Gateway, service: &str, functions: &[(&str, &str, &str)]) -> String {
+pub fn deploy(gateway: &Gateway, service: &str, functions: &[(&str, &str, &str)]) -> String {
     let post = |path: &str, form: &[(&str, &str)]| {
         let reply = crate::rest::request(gateway, "POST", &format!("/v1/Services{path}"), form);
         assert_eq!(reply.status, 201, "{path}: {}", reply.json());

@@ -101,6 +101,8 @@ mod startup;
 mod stream_crowd;
 mod streams;
 mod studio;
+mod studio_limits;
+mod studio_widgets;
 mod survival;
 mod tls;
 mod tls_failures;

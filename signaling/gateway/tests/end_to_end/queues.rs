@@ -20,7 +20,7 @@ const WHISPER: u8 = 0x44;
 const WHISPER_PACKETS: usize = 50;
 
 /// An application that answers a call with `enqueue`, and an agent's call with the front of the queue `support`.
-fn application(enqueue: &'static str) -> Application {
+pub fn application(enqueue: &'static str) -> Application {
     Application::start(move |asked| match asked.path.as_str() {
         "/voice" => Answer::twiml(enqueue),
         "/wait" => Answer::twiml("<Play>/music</Play>"),
@@ -50,15 +50,15 @@ fn caller(gateway: &Gateway, party: &Party) -> Running {
 }
 
 /// An agent whose call by REST serves the queue.
-struct Agent {
+pub struct Agent {
     sid: String,
     talker: Talker,
-    phone: Running,
+    pub phone: Running,
 }
 
 impl Agent {
     /// Calls it; it hangs up after so many milliseconds, or is hung up.
-    fn call(gateway: &Gateway, application: &Application, hangs_up_after: Option<u32>) -> Self {
+    pub fn call(gateway: &Gateway, application: &Application, hangs_up_after: Option<u32>) -> Self {
         let (port, party) = (sipp::free_port(), Party::new());
         let phone = transfers::callee(port, &party, hangs_up_after);
         let talker = Talker::start(party, BOB, 20);
@@ -82,7 +82,7 @@ fn seconds(asked: &Asked, name: &str) -> u32 {
 }
 
 /// The SID of the queue `support`, once this number of calls wait in it.
-fn queue_with(gateway: &Gateway, calls: u64) -> String {
+pub fn queue_with(gateway: &Gateway, calls: u64) -> String {
     crate::wait::found("queue with its calls", || {
         let queues = gateway.fetch("Queues.json").json();
         let queue = &queues["queues"][0];

@@ -10,17 +10,17 @@ use crate::sdk;
 use crate::sipp::{self, Running, Sipp};
 use crate::wait;
 
-const PLAIN: &str = "[streams]\nplaintext = true\n";
+pub const PLAIN: &str = "[streams]\nplaintext = true\n";
 
 /// The server, and the URL of one of its paths.
-struct Bot {
-    program: Program,
+pub struct Bot {
+    pub program: Program,
     scheme: &'static str,
     port: u16,
 }
 
 impl Bot {
-    fn start() -> Self {
+    pub fn start() -> Self {
         Self::start_as("ws", &[])
     }
 
@@ -37,13 +37,13 @@ impl Bot {
         Self { program, scheme, port }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("{}://localhost:{}{path}", self.scheme, self.port)
     }
 
     /// Nothing of what it got breaks the contract.
     #[track_caller]
-    fn assert_content(&self) {
+    pub fn assert_content(&self) {
         let printed = self.program.printed();
         assert!(!printed.contains("wrong:"), "{printed}");
     }

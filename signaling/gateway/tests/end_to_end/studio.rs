@@ -11,23 +11,23 @@ use crate::rtp::{Party, Stream};
 use crate::sipp::{self, Sipp};
 use crate::{sdk, wait};
 
-fn state(name: &str, kind: &str, properties: &Value, ways: &[(&str, &str)]) -> Value {
+pub fn state(name: &str, kind: &str, properties: &Value, ways: &[(&str, &str)]) -> Value {
     let way = |(event, next): &(&str, &str)| json!({"event": event, "next": next});
     let transitions: Vec<_> = ways.iter().map(way).collect();
     json!({"name": name, "type": kind, "properties": properties, "transitions": transitions})
 }
 
-fn trigger(event: &str, next: &str) -> Value {
+pub fn trigger(event: &str, next: &str) -> Value {
     state("Trigger", "trigger", &json!({"offset": {"x": 0, "y": 0}}), &[(event, next)])
 }
 
-fn flow(states: &[Value]) -> Value {
+pub fn flow(states: &[Value]) -> Value {
     json!({"description": "A flow", "initial_state": "Trigger", "states": states,
         "flags": {"allow_concurrent_calls": true}})
 }
 
 /// Publishes a flow by the Python SDK; its SID and the URL of its webhook.
-fn publish(gateway: &Gateway, folder: &Path, flow: &Value) -> (String, String) {
+pub fn publish(gateway: &Gateway, folder: &Path, flow: &Value) -> (String, String) {
     let file = folder.join("flow.json");
     std::fs::write(&file, flow.to_string()).expect("writable");
     let script = format!(
@@ -49,7 +49,7 @@ fn publish(gateway: &Gateway, folder: &Path, flow: &Value) -> (String, String) {
 }
 
 /// What the Node SDK shows of the flow's only execution once it has ended: contact, and the names of its steps.
-fn walked(gateway: &Gateway, flow: &str) -> Value {
+pub fn walked(gateway: &Gateway, flow: &str) -> Value {
     let script = format!(
         "const [execution] = await client.studio.v2.flows('{flow}').executions.list();\n\
          const steps = await client.studio.v2.flows('{flow}').executions(execution.sid).steps.list();\n\
@@ -123,7 +123,7 @@ fn a_call_presses_a_key_and_is_connected_by_a_flow() {
 }
 
 /// The steps of the flow's newest execution, as text.
-fn steps(gateway: &Gateway, flow: &str) -> String {
+pub fn steps(gateway: &Gateway, flow: &str) -> String {
     let path = format!("/v2/Flows/{flow}/Executions");
     let list = request(gateway, "GET", &path, &[]).json();
     let sid = list["executions"][0]["sid"].as_str().expect("an execution").to_owned();
