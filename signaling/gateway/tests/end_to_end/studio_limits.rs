@@ -62,7 +62,7 @@ fn calls_past_a_hundred_a_second_go_to_the_fallback() {
     let (gateway, folder) = (Gateway::start(""), tempfile::tempdir().expect("a folder"));
     let application = Application::start(|_| Answer::twiml("<Reject reason=\"busy\"/>"));
     let away = json!({"url": application.url("/busy")});
-    let ways = [("return", ""), ("timeout", ""), ("fail", "")];
+    let ways = [("return", ""), ("fail", ""), ("timeout", "")];
     let states =
         [trigger("incomingCall", "away"), state("away", "add-twiml-redirect", &away, &ways)];
     let (_, url) = publish(&gateway, folder.path(), &flow(&states));
