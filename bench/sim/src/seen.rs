@@ -1,5 +1,6 @@
 //! What a world saw, and the rules that hold in every world.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use phone::Event;
@@ -66,11 +67,22 @@ impl World {
     /// were said.
     pub fn hears_by_mulaw(&self, phone: usize, said: &Prompt) -> bool {
         let Some(own) = self.codec(phone) else { return false };
-        let mut expected = said.samples(own).to_vec();
-        plane::g711::translate(own, Codec::Pcmu, &mut expected);
+        let mut expected = self.in_mulaw(phone, said);
         plane::g711::translate(Codec::Pcmu, own, &mut expected);
         let heard: Vec<u8> = self.frames(phone).flatten().copied().collect();
         heard.windows(expected.len()).any(|window| window == expected)
+    }
+
+    /// The voice of a phone as it is in mu-law, by way of the codec of its last call.
+    pub fn voice_in_mulaw(&self, phone: usize) -> Vec<u8> {
+        self.in_mulaw(phone, &voice(phone))
+    }
+
+    fn in_mulaw(&self, phone: usize, said: &Prompt) -> Vec<u8> {
+        let own = self.codec(phone).unwrap_or(Codec::Pcmu);
+        let mut samples = said.samples(own).to_vec();
+        plane::g711::translate(own, Codec::Pcmu, &mut samples);
+        samples
     }
 
     /// Frames that a phone heard and that are this mu-law code and nothing else.
@@ -106,6 +118,7 @@ impl World {
         for asked in &self.asked {
             check_request(asked, &mut wrong);
         }
+        self.check_recording_sessions(&mut wrong);
         // Alice presses; the gateway presses `1w2#` at her in one story.
         for (phone, pressed) in [(0, "12#"), (1, KEYS), (2, KEYS)] {
             let heard = self.keys(phone);
@@ -114,6 +127,26 @@ impl World {
             }
         }
         wrong
+    }
+
+    /// Each recording session has one end, after its start (siprec.md 3).
+    fn check_recording_sessions(&self, wrong: &mut Vec<String>) {
+        let mut sessions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for asked in self.asked.iter().filter(|asked| !asked.value("SiprecSid").is_empty()) {
+            sessions.entry(asked.value("SiprecSid")).or_default().push(asked.value("SiprecEvent"));
+        }
+        let (started, error, stopped) = ("siprec-started", "siprec-error", "siprec-stopped");
+        for (session, events) in sessions {
+            let is_whole = match events.as_slice() {
+                [one] => *one == error,
+                [first, last] => (*first, *last) == (started, stopped),
+                [first, fault, last] => (*first, *fault, *last) == (started, error, stopped),
+                _ => false,
+            };
+            if !is_whole {
+                wrong.push(format!("{session} reported {events:?}"));
+            }
+        }
     }
 
     fn check_record(&self, record: &CallRecord, wrong: &mut Vec<String>) {

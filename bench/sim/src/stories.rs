@@ -142,6 +142,46 @@ const DOCUMENTS: &[(&str, &str)] = &[
         "<Connect action=\"/next\"><ConversationRelay url=\"wss://a.example/b\"/></Connect>",
     ),
     (
+        "recorded-outside",
+        "<Start><Siprec connectorName=\"takes\" statusCallback=\"/siprec\"/></Start>\
+         <Dial timeout=\"20\" action=\"/next\"><Sip>sip:bob@10.0.0.3</Sip></Dial>",
+    ),
+    (
+        "recorded-outside-late",
+        "<Start><Siprec connectorName=\"late\" statusCallback=\"/siprec\"/></Start>\
+         <Dial timeout=\"20\" action=\"/next\"><Sip>sip:bob@10.0.0.3</Sip></Dial>",
+    ),
+    (
+        "recorded-outside-refused",
+        "<Start><Siprec connectorName=\"refuses\" statusCallback=\"/siprec\"/></Start>\
+         <Gather timeout=\"9\"/>",
+    ),
+    (
+        "recorded-outside-challenged",
+        "<Start><Siprec connectorName=\"challenges\" statusCallback=\"/siprec\"/></Start>\
+         <Say>Hello.</Say><Gather timeout=\"9\"/>",
+    ),
+    (
+        "recorded-outside-unheard",
+        "<Start><Siprec connectorName=\"silent\" statusCallback=\"/siprec\"/></Start>\
+         <Gather timeout=\"40\"/>",
+    ),
+    (
+        "recorded-outside-vanishes",
+        "<Start><Siprec connectorName=\"vanishes\" statusCallback=\"/siprec\"/></Start>\
+         <Dial timeout=\"20\" action=\"/next\"><Sip>sip:bob@10.0.0.3</Sip></Dial>",
+    ),
+    (
+        "recorded-outside-hangs-up",
+        "<Start><Siprec connectorName=\"hangs-up\" statusCallback=\"/siprec\"/></Start>\
+         <Echo/>",
+    ),
+    (
+        "recorded-outside-one-track",
+        "<Start><Siprec connectorName=\"takes\" name=\"tape\" track=\"inbound_track\" statusCallback=\"/siprec\"/>\
+         </Start><Gather timeout=\"3\"/><Stop><Siprec name=\"tape\"/></Stop><Gather timeout=\"9\"/>",
+    ),
+    (
         "stream-beside",
         "<Start><Stream url=\"wss://bots.example/slow\" track=\"both_tracks\"/></Start>\
          <Dial timeout=\"20\" action=\"/next\"><Sip>sip:bob@10.0.0.3</Sip></Dial>",

@@ -6,6 +6,8 @@ mod media_application;
 mod recognition_events;
 mod recognitions;
 mod recorder;
+mod recording_server;
+mod recording_sessions;
 mod relay_application;
 mod stream_events;
 mod streams;
@@ -43,6 +45,8 @@ use act::Act;
 use cores::{Cores, Packet};
 use recognitions::Recognitions;
 use recorder::Recorder;
+use recording_server::{RecordingServer, ServerAct};
+use recording_sessions::Copies;
 use streams::Streams;
 
 pub const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -52,6 +56,11 @@ pub const PHONES: usize = 3;
 
 /// The engine of the world, which [`recognitions`] plays.
 const ENGINE: &str = "[[recognition.engine]]\nname = \"sim\"\ncommand = [\"sim\"]\n";
+
+/// The recording server of the world, which [`recording_server`] plays: a connector for each of its manners.
+const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 8));
+const CONNECTORS: [&str; 7] =
+    ["takes", "late", "refuses", "challenges", "silent", "vanishes", "hangs-up"];
 
 /// The address of a phone.
 pub fn phone_ip(phone: usize) -> IpAddr {
@@ -75,6 +84,8 @@ enum Later {
     },
     /// An application does something at its end of a stream.
     Stream(StreamSid, Act),
+    /// The recording server acts.
+    Server(ServerAct),
     /// The recognition engine answers.
     Engine(call::recognition::UtteranceId, call::recognition::Answer),
 }
@@ -123,6 +134,8 @@ pub struct World {
     recorder: Recorder,
     pub streams: Streams,
     pub recognitions: Recognitions,
+    pub server: RecordingServer,
+    copies: Copies,
     later: Schedule<Later>,
     /// Number of REST requests so far.
     requests: u64,
@@ -141,7 +154,14 @@ impl World {
         let mut rng = Rng::new(seed);
         let now = Now { mono: Instant::from_millis(1_000), unix_ms: START_UNIX_MS };
         let mut layers = shared::config::Layers::default();
-        layers.add_file("sim.toml", ENGINE).expect("valid TOML");
+        let connectors = CONNECTORS.map(|name| {
+            format!(
+                "[siprec.{name}]\nuri = \"sip:{name}@{SERVER};transport=udp\"\nusername = \"desk\"\n\
+                 password = \"{PASSWORD}\"\n"
+            )
+        });
+        let settings = ENGINE.to_owned() + &connectors.concat();
+        layers.add_file("sim.toml", &settings).expect("valid TOML");
         let config = shared::config::Config::from_layers(&layers).expect("the defaults make sense");
         let origin = shared::ids::Origin { node: 1, generation: 1 };
         let mut control_settings = ControlSettings::new(&config, origin, "http://10.0.0.1:8080");
@@ -178,6 +198,8 @@ impl World {
             recorder: Recorder::default(),
             streams: Streams::default(),
             recognitions: Recognitions::default(),
+            server: RecordingServer::default(),
+            copies: Copies::default(),
             later: Schedule::new(),
             requests: 0,
             legs_at_start,
@@ -266,6 +288,9 @@ impl World {
         if self.streams.len() != 0 {
             wrong.push(format!("{} streams never ended", self.streams.len()));
         }
+        if self.copies.len() != 0 {
+            wrong.push(format!("{} taps are still copied", self.copies.len()));
+        }
         if self.recognitions.len() != 0 {
             wrong.push(format!("{} recognitions never ended", self.recognitions.len()));
         }
@@ -314,6 +339,7 @@ impl World {
             Later::Datagram { from, to, bytes } => self.deliver(from, to, bytes),
             Later::Clock { jump_ms } => self.now.unix_ms += jump_ms,
             Later::Stream(stream, act) => self.happen_on_stream(stream, act),
+            Later::Server(act) => self.happen_at_server(act),
             Later::Engine(utterance, answer) => self.engine_answers(utterance, answer),
             Later::Rest(ask) => {
                 if let Some(command) = ask(self) {
@@ -335,6 +361,9 @@ impl World {
         }
         if to.ip() == GATEWAY {
             return self.cores.receive(now.mono, from, to.port(), &mut bytes);
+        }
+        if to.ip() == SERVER {
+            return self.reach_server(to.port(), &bytes);
         }
         for (index, phone) in self.phones.iter_mut().enumerate() {
             if phone_ip(index) != to.ip() {
@@ -504,8 +533,10 @@ impl World {
             Effect::OpenStream { plan, .. } => self.open_stream(&plan),
             Effect::AttachStream { stream, tap, feed } => self.streams.attach(stream, tap, feed),
             Effect::StreamDigit { stream, digit } => self.stream_digit(stream, digit),
-            // No recording server is in this world.
-            Effect::CopyTap { .. } | Effect::StopCopy { .. } => {}
+            Effect::CopyTap { tap, inbound, outbound } => {
+                self.copies.start(tap, [inbound, outbound]);
+            }
+            Effect::StopCopy { tap } => self.copies.stop(tap),
             Effect::CloseStream { stream } => self.close_stream(stream),
             Effect::StartRecognition { call, tap, plan } => {
                 self.recognitions.start(call, tap, *plan);

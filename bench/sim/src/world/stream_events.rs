@@ -54,6 +54,9 @@ impl World {
     }
 
     pub(super) fn stream_frame(&mut self, frame: &TapFrame) {
+        if self.copy_frame(frame) {
+            return;
+        }
         if let Some((stream, outcome)) = self.streams.frame(frame) {
             self.carry_stream(stream, outcome);
         }
