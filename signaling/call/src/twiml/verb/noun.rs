@@ -372,6 +372,7 @@ fn credentials(
 pub fn number(text: &str) -> Target {
     let written: String =
         text.chars().filter(|c| !c.is_whitespace() && !"()-.".contains(*c)).collect();
+    let written = spelled(&written).unwrap_or(written);
     let digits = written.strip_prefix('+').unwrap_or(&written);
     let all_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     match (all_digits, written.starts_with('+'), digits.len()) {
@@ -389,6 +390,35 @@ pub fn number(text: &str) -> Target {
     }
 }
 
+/// The digits of an international number that ends in a word: `+1800…FLOWERS`. `None` of any other text, above all of a
+/// name, which has no digits in front.
+fn spelled(written: &str) -> Option<String> {
+    let word = written.find(|c: char| c.is_ascii_alphabetic())?;
+    let (digits, word) = written.split_at(word);
+    let is_prefix = digits.starts_with('+') && digits.len() > SPELLED_PREFIX_MIN;
+    let keys: Option<String> = word.chars().map(key_of).collect();
+    keys.filter(|_| is_prefix).map(|keys| format!("{digits}{keys}"))
+}
+
+/// Digits before the word, at least: a country and an area.
+const SPELLED_PREFIX_MIN: usize = 4;
+
+/// The key that has the letter (ITU-T E.161); a digit is its own key.
+fn key_of(c: char) -> Option<char> {
+    Some(match c.to_ascii_lowercase() {
+        'a'..='c' => '2',
+        'd'..='f' => '3',
+        'g'..='i' => '4',
+        'j'..='l' => '5',
+        'm'..='o' => '6',
+        'p'..='s' => '7',
+        't'..='v' => '8',
+        'w'..='z' => '9',
+        '0'..='9' => c,
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -401,10 +431,22 @@ mod tests {
             ("1 415.555.1212", "+14155551212"),
             ("4915112345678", "+4915112345678"),
             ("1000", "1000"),
+            ("+1 800 870-FOOD", "+18008703663"),
+            ("+1800flowers", "+18003569377"),
         ] {
             assert_eq!(number(text), Target::Number(expected.to_owned()), "{text}");
         }
-        for bad in ["", "+", "bob", "+1234567890123456", "12", "1+2345678"] {
+        for bad in [
+            "",
+            "+",
+            "bob",
+            "+1234567890123456",
+            "12",
+            "1+2345678",
+            "+1bobby",
+            "800food22",
+            "+1800b\u{e9}",
+        ] {
             assert!(
                 matches!(number(bad), Target::Impossible { code: Code::NUMBER_FORMAT, .. }),
                 "{bad}"
