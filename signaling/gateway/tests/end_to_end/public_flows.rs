@@ -1,4 +1,4 @@
-//! Flows that people published: each is imported, checked, and walked through its branches in memory.
+//! Flows that people published: each is imported, checked, and walked through its branches in memory; two are walked by a phone.
 //!
 //! The flows are no part of this repository: most have no licence. The test fetches the commits below; where that is not possible it
 //! says that nothing was proved, and `make soak` fails. `SIDETONE_STUDIO_SOURCE` names another place than the forge.
@@ -9,11 +9,16 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use studio::{Flow, Problem};
 
 use crate::flow_graph::Graph;
 use crate::flow_walker::Walker;
+use crate::gateway::Gateway;
+use crate::rtp::{Party, Stream};
+use crate::studio::{publish, steps, walked};
+use crate::studio_widgets::{caller, desk};
+use crate::{sipp, transfers, wait};
 
 /// Repository, commit, path.
 const FLOWS: &[(&str, &str, &str)] = &[
@@ -53,16 +58,7 @@ const FLOWS: &[(&str, &str, &str)] = &[
 fn flows_that_people_published_are_imported_and_walked() {
     let mut failed = Vec::new();
     for (repository, commit, path) in FLOWS {
-        let folder = tempfile::tempdir().expect("a folder");
-        let definition = match fetch(folder.path(), repository, commit, path) {
-            Ok(text) => serde_json::from_str(&text).expect("JSON"),
-            Err(why) => {
-                let is_soak = std::env::var_os("SIDETONE_SOAK").is_some();
-                assert!(!is_soak, "{repository} cannot be fetched: {why}");
-                println!("{repository} {path}: NOT RUN, nothing is proved: {why}");
-                continue;
-            }
-        };
+        let Some(definition) = fetched(repository, commit, path) else { continue };
         let walked = walk_all(&definition);
         println!("{repository} {path}: {walked}");
         if !walked.missed.is_empty() {
@@ -70,6 +66,26 @@ fn flows_that_people_published_are_imported_and_walked() {
         }
     }
     assert!(failed.is_empty(), "{failed:?}");
+}
+
+/// A definition of the list; `None`, and a line that says so, where it cannot be fetched.
+fn definition_of(repository: &str, path: &str) -> Option<Value> {
+    let is_it = |(of, _, at): &&(&str, &str, &str)| (*of, *at) == (repository, path);
+    let (_, commit, _) = FLOWS.iter().find(is_it).expect("it is in the list");
+    fetched(repository, commit, path)
+}
+
+fn fetched(repository: &str, commit: &str, path: &str) -> Option<Value> {
+    let folder = tempfile::tempdir().expect("a folder");
+    match fetch(folder.path(), repository, commit, path) {
+        Ok(text) => Some(serde_json::from_str(&text).expect("JSON")),
+        Err(why) => {
+            let is_soak = std::env::var_os("SIDETONE_SOAK").is_some();
+            assert!(!is_soak, "{repository} cannot be fetched: {why}");
+            println!("{repository} {path}: NOT RUN, nothing is proved: {why}");
+            None
+        }
+    }
 }
 
 fn fetch(folder: &Path, repository: &str, commit: &str, path: &str) -> Result<String, String> {
@@ -116,4 +132,62 @@ fn walk_all(definition: &Value) -> Walked {
     assert!(refuted.is_empty(), "taken, though out of reach: {refuted:?}");
     let missed = wanted.difference(&taken).cloned().collect();
     Walked { taken: taken.intersection(&all).count(), missed, out_of_reach }
+}
+
+#[test]
+fn a_phone_walks_a_published_menu_by_its_keys() {
+    let Some(definition) = definition_of("jesperfj/twilio-ivr-studio", "flows/ivr.json") else {
+        return;
+    };
+    let (gateway, folder) = (Gateway::start(""), tempfile::tempdir().expect("a folder"));
+    let (sid, url) = publish(&gateway, folder.path(), &definition);
+    desk(&gateway, &[("VoiceUrl", &url)]);
+    let alice = Party::new();
+    let call = caller(&gateway, &alice);
+    let (_, media) = alice.receive().expect("the greeting");
+    let mut stream = Stream::new(0x5EED);
+    // Its first menu waits for more keys until nothing came for five seconds.
+    stream.press(&alice, media, 101, 1);
+    wait::until("the second menu", || steps(&gateway, &sid).contains("\"gather_1\""));
+    stream.press(&alice, media, 101, 1);
+    stream.press(&alice, media, 101, 11);
+    call.finish().expect_success();
+    let walked = walked(&gateway, &sid);
+    let path = [
+        "incomingCall gather_input",
+        "keypress split_key_press",
+        "match gather_1",
+        "keypress split_2",
+        "match want-widget",
+        "audioComplete Ended",
+    ];
+    assert_eq!(walked["steps"], json!(path));
+    assert_eq!(walked["context"]["widgets"]["gather_1"]["Digits"], "1");
+}
+
+#[test]
+fn a_phone_is_connected_by_a_published_flow() {
+    let definition = definition_of("mgmuscari/accfb-foodnow", "studio/fallback_flow.json");
+    let Some(definition) = definition else { return };
+    let (port, folder) = (sipp::free_port(), tempfile::tempdir().expect("a folder"));
+    let gateway = Gateway::start(&format!(
+        "[[trunk]]\nname = \"carrier\"\ntargets = [\"sip:127.0.0.1:{port}\"]\n"
+    ));
+    let (sid, url) = publish(&gateway, folder.path(), &definition);
+    desk(&gateway, &[("VoiceUrl", &url)]);
+    let (alice, helpline) = (Party::new(), Party::new());
+    let callee = transfers::callee(port, &helpline, Some(1_000));
+    let call = caller(&gateway, &alice);
+    let dialled = callee.finish().expect_success().messages();
+    assert!(dialled.contains("INVITE sip:+18008703663@"), "{dialled}");
+    call.finish().expect_success();
+    let walked = walked(&gateway, &sid);
+    let path = [
+        "incomingCall apologize_english",
+        "audioComplete apologize_spanish",
+        "audioComplete connect_to_helpline",
+        "callCompleted Ended",
+    ];
+    assert_eq!(walked["steps"], json!(path));
+    assert_eq!(walked["context"]["widgets"]["connect_to_helpline"]["DialCallStatus"], "completed");
 }

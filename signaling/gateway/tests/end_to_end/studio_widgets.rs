@@ -19,14 +19,14 @@ const GREET: &str = "exports.handler = (context, event, callback) =>
 ";
 
 /// A call to the domain `desk`, which the gateway ends.
-fn caller(gateway: &Gateway, party: &Party) -> Running {
+pub fn caller(gateway: &Gateway, party: &Party) -> Running {
     let scenario = sipp::invite("") + &sipp::answered() + &sipp::hung_up();
     let scenario = scenario.replace("[domain]", "desk.sip.sidetone.test");
     Sipp::caller(&scenario, party.port()).key("formats", "0 101").start(gateway.sip_udp)
 }
 
 /// The domain `desk`, open to this machine.
-fn desk(gateway: &Gateway, urls: &[(&str, &str)]) {
+pub fn desk(gateway: &Gateway, urls: &[(&str, &str)]) {
     let domain = gateway.domain("desk", urls);
     gateway.allow_address(&domain, "127.0.0.1");
 }
