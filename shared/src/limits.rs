@@ -509,6 +509,8 @@ pub const STORE_COMMIT_MS_MAX: u64 = 5_000;
 
 /// Studio flows of one account. Past it: the request is refused.
 pub const FLOWS_ACCOUNT_MAX: usize = 500;
+/// Revisions that a flow keeps. Past it: the oldest one that is not published goes.
+pub const FLOW_REVISIONS_MAX: usize = 100;
 /// Executions of flows that are active at once. Past it: 503 to webhooks, which leads to the fallback URL, and to REST.
 pub const STUDIO_EXECUTIONS_MAX: usize = 10_000;
 /// Milliseconds that an execution may be active: 30 days. Past it: it ends.

@@ -1,8 +1,8 @@
 //! Reads of resources and lists: a trait that the driver of a database implements.
 
 use shared::{
-    AccountSid, BindingSid, CallSid, ConferenceSid, DomainSid, ExecutionSid, NotificationSid,
-    RecordingSid,
+    AccountSid, BindingSid, CallSid, ConferenceSid, DomainSid, ExecutionSid, FlowSid,
+    NotificationSid, RecordingSid,
 };
 
 use crate::account::Account;
@@ -14,7 +14,7 @@ use crate::error::StoreError;
 use crate::filter::Condition;
 use crate::record::{HttpExchange, NotificationRecord, RecordingRecord};
 use crate::resource::{Damaged, Described, Description};
-use crate::studio::ExecutionRecord;
+use crate::studio::{ExecutionRecord, Flow};
 use crate::value::Value;
 use crate::write::MappingView;
 
@@ -118,6 +118,10 @@ pub trait Reader {
         account: AccountSid,
         sid: ExecutionSid,
     ) -> Result<Option<ExecutionRecord>, StoreError>;
+    /// Numbers of the revisions that a flow keeps, at most [`shared::limits::FLOW_REVISIONS_MAX`].
+    fn flow_revisions(&self, flow: FlowSid) -> Result<Vec<u64>, StoreError>;
+    /// A flow as it was in a revision.
+    fn flow_revision(&self, flow: FlowSid, number: u64) -> Result<Option<Flow>, StoreError>;
     /// A recording's metadata, also of a deleted one.
     fn recording(
         &self,

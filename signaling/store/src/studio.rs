@@ -1,7 +1,7 @@
 //! Studio flows, as they are stored, and the records of their executions. Sans-IO.
 //!
-//! A flow keeps two definitions: the newest one, and the published one, which answers calls. The number of a revision is
-//! that of the row.
+//! The row of a flow has two definitions: the newest one, and the published one, which answers calls. The number of a revision is
+//! that of the row, and the database keeps the row as each revision left it.
 
 use std::sync::Arc;
 

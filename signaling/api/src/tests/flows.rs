@@ -39,9 +39,13 @@ fn a_flow_is_drafted_published_and_revised() {
         let shown = house.get(&format!("{path}/Revisions/{revision}")).body;
         shown["definition"]["states"][1]["properties"]["say"].clone()
     };
-    for (revision, expected) in
-        [("LatestRevision", "two"), ("3", "two"), ("LatestPublished", "one"), ("2", "one")]
-    {
+    for (revision, expected) in [
+        ("LatestRevision", "two"),
+        ("3", "two"),
+        ("LatestPublished", "one"),
+        ("2", "one"),
+        ("1", "one"),
+    ] {
         assert_eq!(said(&mut house, revision), expected, "{revision}");
     }
     let revisions = house.get(&format!("{path}/Revisions")).body;
@@ -51,7 +55,17 @@ fn a_flow_is_drafted_published_and_revised() {
         .iter()
         .map(|row| &row["revision"])
         .collect();
-    assert_eq!(numbers, [3, 2]);
+    assert_eq!(numbers, [3, 2, 1]);
+    let statuses: Vec<_> =
+        revisions["revisions"].as_array().into_iter().flatten().map(|row| &row["status"]).collect();
+    assert_eq!(statuses, ["draft", "published", "draft"]);
+    let page = house.get(&format!("{path}/Revisions?PageSize=2")).body;
+    let next = page["meta"]["next_page_url"].as_str().expect("a second page").to_owned();
+    let next = next.split_once("/v2").expect("a path").1;
+    let page = house.get(&format!("/v2{next}")).body;
+    assert_eq!(page["revisions"][0]["revision"], 1, "{page}");
+    assert_eq!(page["revisions"][1], json!(null));
+    assert_eq!(house.get(&format!("{path}/Revisions/4")).code(), 20404);
     assert_eq!(house.get(PATH).body["flows"].as_array().map(Vec::len), Some(1));
     assert_eq!(house.delete(&path).status, 204);
     assert_eq!(house.get(&path).code(), 20404);

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OpenFlags, Row};
 use shared::{
-    AccountSid, BindingSid, CallSid, ConferenceSid, DomainSid, ExecutionSid, NotificationSid,
-    RecordingSid,
+    AccountSid, BindingSid, CallSid, ConferenceSid, DomainSid, ExecutionSid, FlowSid,
+    NotificationSid, RecordingSid,
 };
 use store::{
     Account, BindingRecord, CallRecord, CallStatus, Condition, ConferenceRecord, ConferenceStatus,
-    Derived, Description, ExecutionRecord, Filtered, HttpExchange, Is, MappedList, MappingKind,
-    MappingView, NotificationRecord, Page, PageRequest, RecordingRecord, Sealer, StoreError,
-    TimelineRecord, Value,
+    Derived, Description, ExecutionRecord, Filtered, Flow, HttpExchange, Is, MappedList,
+    MappingKind, MappingView, NotificationRecord, Page, PageRequest, RecordingRecord, Sealer,
+    StoreError, TimelineRecord, Value,
 };
 
 use super::list::List;
@@ -230,6 +230,27 @@ impl store::Reader for Reader {
             "SELECT * FROM executions WHERE sid = ?1 AND account = ?2",
             &[&Bits(sid.0), &Bits(account.0)],
             rows::record,
+        )
+    }
+
+    fn flow_revisions(&self, flow: FlowSid) -> Read<Vec<u64>> {
+        let numbers = self
+            .connection
+            .prepare_cached("SELECT number FROM flow_revisions WHERE flow = ?1")
+            .and_then(|mut statement| statement.query_map([Bits(flow.0)], rows::number)?.collect());
+        numbers.map_err(unreadable)
+    }
+
+    fn flow_revision(&self, flow: FlowSid, number: u64) -> Read<Option<Flow>> {
+        let Ok(number) = i64::try_from(number) else { return Ok(None) };
+        self.one(
+            "SELECT sid, account, kept.friendly_name, kept.status, kept.definition,
+                    kept.commit_message, published_definition, published_revision, published_ms,
+                    created_ms, kept.updated_ms, number AS revision
+             FROM flow_revisions AS kept JOIN flows ON sid = flow
+             WHERE flow = ?1 AND number = ?2",
+            &[&Bits(flow.0), &number],
+            |row| rows::described(row, &*self.sealer),
         )
     }
 

@@ -63,6 +63,12 @@ pub(super) fn record<R: Recorded>(row: &Row<'_>) -> Result<R> {
     R::from_values(values).map_err(damaged)
 }
 
+/// The only column of a row, as a number from 0 on.
+pub(super) fn number(row: &Row<'_>) -> Result<u64> {
+    let number: i64 = row.get(0)?;
+    u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, number))
+}
+
 /// As [`values`], with one more for each derived field that is not live.
 pub(super) fn shown(
     row: &Row<'_>,

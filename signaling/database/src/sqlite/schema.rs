@@ -433,4 +433,59 @@ CREATE TABLE twiml_bins (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX twiml_bins_by_account ON twiml_bins(account, sid);
 ",
+    // Of flows that are there, what they kept: the newest revision, and the published one where that is another.
+    "
+CREATE TABLE flow_revisions (
+    flow BLOB NOT NULL REFERENCES flows(sid) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    friendly_name TEXT NOT NULL,
+    status TEXT NOT NULL,
+    definition TEXT NOT NULL,
+    commit_message TEXT,
+    updated_ms INTEGER NOT NULL,
+    PRIMARY KEY (flow, number)
+) STRICT;
+INSERT INTO flow_revisions
+    SELECT sid, revision, friendly_name, status, definition, commit_message, updated_ms FROM flows;
+INSERT INTO flow_revisions
+    SELECT sid, published_revision, friendly_name, 'published', published_definition, NULL,
+           coalesce(published_ms, updated_ms)
+    FROM flows WHERE published_revision < revision;
+",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs steps of an older program.
+    fn up_to(version: usize) -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        for step in &MIGRATIONS[..version] {
+            connection.execute_batch(step).unwrap();
+        }
+        connection.pragma_update(None, "user_version", version as u32).unwrap();
+        connection
+    }
+
+    #[test]
+    fn flows_of_an_older_file_have_the_revisions_that_it_kept() {
+        let version = MIGRATIONS.iter().position(|step| step.contains("flow_revisions (")).unwrap();
+        let mut connection = up_to(version);
+        connection
+            .execute_batch(
+                "INSERT INTO accounts VALUES (x'01', NULL, '', 'active', x'00', 0, 0, 1);
+                 INSERT INTO flows VALUES (x'02', x'01', 'a', 'draft', 'new', 'm', 'old', 3, 7, 1, 9, 5);
+                 INSERT INTO flows VALUES (x'03', x'01', 'b', 'published', 'b', NULL, 'b', 2, 4, 1, 4, 2);
+                 INSERT INTO flows VALUES (x'04', x'01', 'c', 'draft', 'c', NULL, NULL, NULL, NULL, 1, 1, 1);",
+            )
+            .unwrap();
+        migrate(&mut connection).unwrap();
+        let mut statement = connection
+            .prepare("SELECT hex(flow) || number || status || definition || updated_ms FROM flow_revisions ORDER BY 1")
+            .unwrap();
+        let kept: Vec<String> =
+            statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        assert_eq!(kept, ["023publishedold7", "025draftnew9", "032publishedb4", "041draftc1"]);
+    }
+}

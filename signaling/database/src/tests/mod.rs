@@ -18,6 +18,7 @@ macro_rules! over_each_driver {
     };
 }
 
+mod flows;
 mod history;
 mod journal;
 mod lists;

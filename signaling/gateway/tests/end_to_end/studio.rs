@@ -40,6 +40,9 @@ pub fn publish(gateway: &Gateway, folder: &Path, flow: &Value) -> (String, Strin
          assert (flow.revision, flow.commit_message, flow.definition) == (2, 'first', definition)\n\
          published = client.studio.v2.flows(flow.sid).revisions('LatestPublished').fetch()\n\
          assert published.revision == 2, published.revision\n\
+         revisions = client.studio.v2.flows(flow.sid).revisions\n\
+         assert [one.revision for one in revisions.list()] == [2, 1]\n\
+         assert revisions('1').fetch().status == 'draft'\n\
          print(flow.sid, flow.webhook_url)",
         file.display()
     );

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared::{Code, FlowSid};
-use store::{Described as _, Flow, Post, ResourceKey, ResourceKind, Write, WriteError};
+use store::{Described as _, Flow, Page, Post, ResourceKey, ResourceKind, Write, WriteError};
 use studio::Problem;
 
 use super::flow_of;
@@ -81,44 +81,40 @@ fn refused(context: &Context<'_>) -> Option<Step> {
     Some(Step::Answer(context.frame.json(400, &body)))
 }
 
-/// The newest revision and the published one: a flow keeps no others.
+/// Every revision that the flow keeps.
 pub(crate) fn revisions(context: &Context<'_>, flow: &str) -> Answered {
     context.must_read()?;
     let row = flow_of(context, flow)?;
     let paging = paging(&context.form)?;
-    let published = published(&row).filter(|published| published.revision != row.revision);
-    let revisions = std::iter::once(row).chain(published).collect();
-    let page =
-        paging.page_of(revisions, |revision: &Flow| revision.revision.into()).map(|revision| {
-            ListRow { bits: revision.revision.into(), ..row_of(&revision, context.frame) }
-        });
+    let numbers = context.reader.flow_revisions(row.sid).map_err(unreadable)?;
+    let Page { rows: numbers, has_previous, has_next } =
+        paging.page_of(numbers, |number| u128::from(*number));
+    let mut rows = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        // One that went meanwhile is left out.
+        if let Some(kept) = revision_of(context, &row, number)? {
+            rows.push(ListRow { bits: number.into(), ..row_of(&kept, context.frame) });
+        }
+    }
+    let page = Page { rows, has_previous, has_next };
     context.ok(&paging.v1(context.frame, "revisions", page))
 }
 
 pub(crate) fn revision(context: &Context<'_>, flow: &str, revision: &str) -> Answered {
     context.must_read()?;
     let row = flow_of(context, flow)?;
-    let published = published(&row);
-    let found = match revision {
-        "LatestPublished" => published,
-        "LatestRevision" => Some(row),
-        number => match number.parse::<u64>() {
-            Ok(number) if row.revision == number => Some(row),
-            Ok(number) => published.filter(|published| published.revision == number),
-            Err(_) => None,
-        },
+    let number = match revision {
+        "LatestPublished" => row.published_revision,
+        "LatestRevision" => Some(row.revision),
+        number => number.parse().ok(),
     };
-    context.ok(&json(&found.ok_or_else(WriteError::not_found)?, context.frame))
+    let number = number.ok_or_else(WriteError::not_found)?;
+    let kept = revision_of(context, &row, number)?.ok_or_else(WriteError::not_found)?;
+    context.ok(&json(&kept, context.frame))
 }
 
-/// The flow as it was published.
-fn published(row: &Flow) -> Option<Flow> {
-    let (definition, revision) = (row.published_definition.clone()?, row.published_revision?);
-    let is_newest = revision == row.revision;
-    let commit_message = row.commit_message.clone().filter(|_| is_newest);
-    let updated_ms = row.published_ms.unwrap_or(row.updated_ms);
-    let status = "published".to_owned();
-    Some(Flow { definition, revision, commit_message, updated_ms, status, ..row.clone() })
+fn revision_of(context: &Context<'_>, row: &Flow, number: u64) -> Result<Option<Flow>, WriteError> {
+    context.reader.flow_revision(row.sid, number).map_err(unreadable)
 }
 
 fn row_of(row: &Flow, frame: &Frame) -> ListRow {

@@ -9,6 +9,7 @@
 mod bindings;
 mod history;
 mod resources;
+mod revisions;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -152,8 +153,14 @@ pub(super) fn write_late(
 /// Writes one change, or leaves nothing of it behind.
 fn write(transaction: &Transaction<'_>, sealer: &dyn Sealer, change: &Change) -> Written {
     match change {
-        Change::Insert(resource) => insert(transaction, sealer, resource),
-        Change::Update(resource) => update(transaction, sealer, resource),
+        Change::Insert(resource) => {
+            insert(transaction, sealer, resource)?;
+            revisions::keep(transaction, resource)
+        }
+        Change::Update(resource) => {
+            update(transaction, sealer, resource)?;
+            revisions::keep(transaction, resource)
+        }
         Change::Delete(key) => delete(transaction, *key),
         Change::Map(mapping) => map(transaction, mapping),
         Change::Unmap { domain, list } => unmap(transaction, Bits(domain.0), *list),
