@@ -89,6 +89,10 @@ fn must_divide(given: &[Value]) -> Result<()> {
 }
 
 fn not_a_number(value: &dyn ValueView) -> Error {
-    let text: String = value.to_kstr().chars().take(40).collect();
+    // The language prints the keys of an object in an order of chance.
+    let Some(scalar) = value.as_scalar() else {
+        return Error::with_msg(format!("A value of type {} is not a number", value.type_name()));
+    };
+    let text: String = scalar.to_kstr().chars().take(40).collect();
     Error::with_msg(format!("`{text}` is not a number"))
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::scan::next_tag;
+
 /// The template without the blanks beside dots inside of its tags. Texts in quotes stay.
 pub(super) fn joined_paths(template: &str) -> Cow<'_, str> {
     if !template.contains(". ") && !template.contains(" .") {
@@ -9,15 +11,8 @@ pub(super) fn joined_paths(template: &str) -> Cow<'_, str> {
     }
     let mut joined = String::with_capacity(template.len());
     let mut rest = template;
-    while let Some(begin) = [rest.find("{{"), rest.find("{%")].into_iter().flatten().min() {
-        let (before, tag) = rest.split_at(begin);
+    while let Some((before, tag, after)) = next_tag(rest) {
         joined.push_str(before);
-        let close = if tag.starts_with("{{") { "}}" } else { "%}" };
-        let Some(end) = tag.find(close) else {
-            rest = tag;
-            break;
-        };
-        let (tag, after) = tag.split_at(end);
         join(tag, &mut joined);
         rest = after;
     }

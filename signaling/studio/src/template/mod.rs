@@ -8,6 +8,7 @@ mod arithmetic;
 mod blanks;
 mod budget;
 mod filters;
+mod scan;
 mod tags;
 mod view;
 
@@ -53,7 +54,12 @@ pub fn render(template: &str, values: &Data, unix_ms: i64) -> Result<String, Tem
         let sentence = format!("A template of more than {STUDIO_TEMPLATE_BYTES_MAX} bytes");
         return Err(TemplateFault(sentence));
     }
-    // The crate panics on input that it takes for impossible, such as a number of twenty digits.
+    // A number that does not fit is the one panic of the crate that is known: found before, it prints nothing.
+    if let Some(number) = scan::long_number(template) {
+        let number: String = number.chars().take(40).collect();
+        return Err(TemplateFault(format!("`{number}` is too long for a number")));
+    }
+    // The crate panics on input that it takes for impossible.
     catch_unwind(|| rendered(template, values, unix_ms))
         .unwrap_or_else(|_| Err(TemplateFault("The template cannot be read".to_owned())))
 }

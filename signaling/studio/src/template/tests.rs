@@ -61,6 +61,8 @@ fn arithmetic_takes_nil_and_texts() {
     }
     assert_eq!(fault("{{1 | divided_by: 0}}"), "A division by 0");
     assert_eq!(fault("{{trigger.call.From | plus: 1}}"), "`sip:ann@example.net` is not a number");
+    let object = "A value of type object is not a number";
+    assert_eq!(fault("{{flow.variables | plus: 1}}"), object);
 }
 
 #[test]
@@ -120,7 +122,10 @@ fn what_a_template_may_do_is_bounded() {
 
 #[test]
 fn a_number_that_is_too_long_is_a_fault_and_no_panic() {
-    assert_eq!(fault("{{ 99999999999999999999 }}"), "The template cannot be read");
+    assert_eq!(
+        fault("{{ 99999999999999999999 }}"),
+        "`99999999999999999999` is too long for a number"
+    );
 }
 
 #[test]
