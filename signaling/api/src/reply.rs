@@ -7,8 +7,7 @@ use crate::described;
 use crate::rendering::{Rendering, Shape};
 use crate::resources::studio::{executions, flows};
 use crate::resources::{
-    calls, conferences, live_transcriptions, mappings, members, participants, recordings, siprec,
-    streams, timeline, validation,
+    calls, conferences, mappings, members, participants, recordings, sides, timeline, validation,
 };
 
 pub(crate) fn json(rendering: &Rendering, reply: &Reply) -> Value {
@@ -25,9 +24,9 @@ pub(crate) fn json(rendering: &Rendering, reply: &Reply) -> Value {
             recordings::json_of_conference(row, &frame.base)
         }
         (Reply::Recording(row), _) => recordings::json_of_call(row, &frame.base),
-        (Reply::Stream(row), _) => streams::json(row),
-        (Reply::LiveTranscription(row), _) => live_transcriptions::json(row),
-        (Reply::Siprec(row), _) => siprec::json(row),
+        (Reply::Stream(row), _) => sides::json(row, "Streams"),
+        (Reply::LiveTranscription(row), _) => sides::json(row, "Transcriptions"),
+        (Reply::Siprec(row), _) => sides::json(row, "Siprec"),
         (Reply::Conference(row), _) => conferences::json(row),
         (Reply::Participant(row), _) => participants::json(row),
         (Reply::Participants(rows), Shape::Participants(list)) => {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use shared::{Code, Now};
-use store::{AccountStatus, MappingKind, Reader, WriteError};
+use store::{AccountStatus, MappingKind, Reader, SideKind, WriteError};
 
 use crate::auth::{self, Login};
 use crate::context::{Answered, Context};
@@ -16,8 +16,8 @@ use crate::lookup::sid;
 use crate::request::{Method, Request, segments, split_suffix};
 use crate::resources::{
     alerts, billing, calls, conferences, events, live_transcriptions, mappings, members,
-    notifications, participants, recordings, registrations, siprec, streams, studio, timeline,
-    transcriptions, validation,
+    notifications, participants, recordings, registrations, sides, siprec, streams, studio,
+    timeline, transcriptions, validation,
 };
 use crate::response::{Frame, not_built};
 
@@ -219,12 +219,12 @@ fn below_call(context: &Context<'_>, call: &str, path: &[&str]) -> Answered {
         }
         ["Events"] => events::collection(context, sid),
         ["Timeline"] => timeline::fetch(context, sid),
-        ["Siprec"] => siprec::collection(context, sid),
-        ["Siprec", name] => siprec::instance(context, sid, name),
-        ["Streams"] => streams::collection(context, sid),
-        ["Streams", name] => streams::instance(context, sid, name),
-        ["Transcriptions"] => live_transcriptions::collection(context, sid),
-        ["Transcriptions", name] => live_transcriptions::instance(context, sid, name),
+        ["Siprec"] => sides::collection(context, sid, siprec::start),
+        ["Siprec", name] => sides::instance(context, sid, SideKind::Siprec, name),
+        ["Streams"] => sides::collection(context, sid, streams::start),
+        ["Streams", name] => sides::instance(context, sid, SideKind::Stream, name),
+        ["Transcriptions"] => sides::collection(context, sid, live_transcriptions::start),
+        ["Transcriptions", name] => sides::instance(context, sid, SideKind::Transcription, name),
         [name @ ("Payments" | "UserDefinedMessages" | "UserDefinedMessageSubscriptions"), ..] => {
             Err(not_built(format_args!("Calls/{name}")))
         }

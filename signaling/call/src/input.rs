@@ -536,32 +536,21 @@ pub enum ApiUpdate {
     Cancel,
 }
 
-/// What REST does to a stream of a live call.
+/// What REST does to what runs beside the verbs of a live call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StreamChange {
+pub enum SideChange<S> {
     /// It starts. A call that is not up ignores it.
-    Start(Box<StreamSettings>),
+    Start(Box<S>),
     /// It ends.
     Stop,
 }
 
-/// What REST does to a recording session of a live call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SiprecChange {
-    /// It starts. A call that is not up ignores it.
-    Start(Box<SiprecSettings>),
-    /// It ends.
-    Stop,
-}
-
-/// What REST does to a transcription of a live call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TranscriptionChange {
-    /// It starts. A call that is not up ignores it.
-    Start(Box<TranscriptionSettings>),
-    /// It ends.
-    Stop,
-}
+/// What REST does to a stream.
+pub type StreamChange = SideChange<StreamSettings>;
+/// What REST does to a recording session.
+pub type SiprecChange = SideChange<SiprecSettings>;
+/// What REST does to a transcription.
+pub type TranscriptionChange = SideChange<TranscriptionSettings>;
 
 /// What REST does to a recording of a live call.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -53,23 +53,11 @@ impl Control {
             ApiRequest::Call(CallCommand::StartRecording { account, call, recording }) => {
                 self.start_recording_by_api(now, token, account, call, recording);
             }
-            ApiRequest::Call(CallCommand::StartStream { account, call, stream }) => {
-                self.start_stream_by_api(now, token, account, call, *stream);
+            ApiRequest::Call(CallCommand::StartSide { account, call, side }) => {
+                self.start_side(now, token, (account, call), side);
             }
-            ApiRequest::Call(CallCommand::StopStream { account, call, name }) => {
-                self.stop_stream_by_api(now, token, account, call, &name);
-            }
-            ApiRequest::Call(CallCommand::StartSiprec { account, call, siprec }) => {
-                self.start_siprec_by_api(now, token, account, call, *siprec);
-            }
-            ApiRequest::Call(CallCommand::StopSiprec { account, call, name }) => {
-                self.stop_siprec_by_api(now, token, account, call, &name);
-            }
-            ApiRequest::Call(CallCommand::StartTranscription { account, call, transcription }) => {
-                self.start_transcription_by_api(now, token, account, call, *transcription);
-            }
-            ApiRequest::Call(CallCommand::StopTranscription { account, call, name }) => {
-                self.stop_transcription_by_api(now, token, account, call, &name);
+            ApiRequest::Call(CallCommand::StopSide { account, call, kind, name }) => {
+                self.stop_side(now, token, (account, call), (kind, &name));
             }
             ApiRequest::Call(CallCommand::UpdateRecording { account, call, recording, action }) => {
                 self.update_recording_by_api(now, token, (account, call), recording, action);

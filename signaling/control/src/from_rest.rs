@@ -5,10 +5,19 @@ use call::{
     AnswerDetection, DocumentSource, ProgressEvent, RecordSettings, RecordingCallback,
     RecordingEvent, RecordingTrack, Severity, Webhook,
 };
-use store::{DetectMachine, ParameterWarning, RecordCall, TwimlSource};
+use shared::media::TapTracks;
+use store::{DetectMachine, ParameterWarning, RecordCall, StreamTracks, TwimlSource};
 
 pub(crate) fn webhook(from: store::Webhook) -> Webhook {
     Webhook { url: from.url, method: from.method }
+}
+
+pub(crate) const fn tracks(from: StreamTracks) -> TapTracks {
+    match from {
+        StreamTracks::Inbound => TapTracks::Inbound,
+        StreamTracks::Outbound => TapTracks::Outbound,
+        StreamTracks::Both => TapTracks::Both,
+    }
 }
 
 pub(crate) fn finding(from: ParameterWarning) -> Finding {

@@ -35,6 +35,7 @@ mod records;
 mod registrar;
 mod sessions;
 mod settings;
+mod sides;
 mod siprec;
 mod state;
 mod stream;

@@ -1,9 +1,6 @@
 //! Calls: the record of one, and the commands of the REST API about live ones. Sans-IO.
 
-use shared::{
-    AccountSid, ApplicationSid, CallSid, Code, Detection, LiveTranscriptionSid, RecordingSid,
-    SiprecSid, StreamSid,
-};
+use shared::{AccountSid, ApplicationSid, CallSid, Code, Detection, RecordingSid};
 
 use crate::domain::HttpMethod;
 use crate::filter::{Filter, Until};
@@ -212,58 +209,24 @@ pub enum CallCommand {
         /// Pause, resume or stop.
         action: RecordingAction,
     },
-    /// `POST Calls/{sid}/Streams`: code 21220 unless the call is in progress.
-    StartStream {
+    /// `POST Calls/{sid}/Streams`, `…/Siprec`, `…/Transcriptions`: code 21220 unless the call is in progress.
+    StartSide {
         /// The account of the path.
         account: AccountSid,
         /// The SID of the call.
         call: CallSid,
-        /// The stream.
-        stream: Box<StartStream>,
+        /// What starts.
+        side: StartSide,
     },
-    /// `POST Calls/{sid}/Streams/{MZ or name}` with `Status=stopped`.
-    StopStream {
+    /// `POST Calls/{sid}/Streams/{MZ or name}` and so on, with `Status=stopped`.
+    StopSide {
         /// The account of the path.
         account: AccountSid,
         /// The SID of the call.
         call: CallSid,
-        /// The SID or the name of the stream.
-        name: String,
-    },
-    /// `POST Calls/{sid}/Siprec`: code 21220 unless the call is in progress.
-    StartSiprec {
-        /// The account of the path.
-        account: AccountSid,
-        /// The SID of the call.
-        call: CallSid,
-        /// The recording session.
-        siprec: Box<StartSiprec>,
-    },
-    /// `POST Calls/{sid}/Siprec/{SR or name}` with `Status=stopped`.
-    StopSiprec {
-        /// The account of the path.
-        account: AccountSid,
-        /// The SID of the call.
-        call: CallSid,
-        /// The SID or the name of the session.
-        name: String,
-    },
-    /// `POST Calls/{sid}/Transcriptions`: code 21220 unless the call is in progress.
-    StartTranscription {
-        /// The account of the path.
-        account: AccountSid,
-        /// The SID of the call.
-        call: CallSid,
-        /// The transcription.
-        transcription: Box<StartTranscription>,
-    },
-    /// `POST Calls/{sid}/Transcriptions/{GT or name}` with `Status=stopped`.
-    StopTranscription {
-        /// The account of the path.
-        account: AccountSid,
-        /// The SID of the call.
-        call: CallSid,
-        /// The SID or the name of the transcription.
+        /// What it is.
+        kind: SideKind,
+        /// Its SID or its name.
         name: String,
     },
     /// `GET Calls/{sid}/Timeline.json` of a live call: answered with `Reply::Timeline`.
@@ -301,6 +264,28 @@ pub struct Validation {
     pub friendly_name: String,
     /// The digits that the party has to press.
     pub code: String,
+}
+
+/// What REST starts beside the verbs of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StartSide {
+    /// A one-way stream.
+    Stream(Box<StartStream>),
+    /// A recording session with an outside server.
+    Siprec(Box<StartSiprec>),
+    /// A live transcription.
+    Transcription(Box<StartTranscription>),
+}
+
+/// The kinds of [`StartSide`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SideKind {
+    /// `Streams`.
+    Stream,
+    /// `Siprec`.
+    Siprec,
+    /// `Transcriptions`.
+    Transcription,
 }
 
 /// The parameters of `POST Calls/{sid}/Streams`, checked for form.
@@ -345,23 +330,6 @@ pub struct StartTranscription {
     pub is_punctuated: bool,
 }
 
-/// A live transcription as the API shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TranscriptionView {
-    /// Its SID.
-    pub transcription: LiveTranscriptionSid,
-    /// The account.
-    pub account: AccountSid,
-    /// The call.
-    pub call: CallSid,
-    /// Its name; `None`: its SID is its name.
-    pub name: Option<String>,
-    /// `in-progress`, or else `stopped`.
-    pub is_running: bool,
-    /// Milliseconds since 1970 at its last change.
-    pub updated_ms: i64,
-}
-
 /// Tracks of a stream (`Track`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamTracks {
@@ -388,28 +356,11 @@ pub struct StartSiprec {
     pub parameters: Vec<(String, String)>,
 }
 
-/// A recording session with an outside server as the API shows it.
+/// What runs beside the verbs of a call as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SiprecView {
+pub struct SideView<S> {
     /// Its SID.
-    pub siprec: SiprecSid,
-    /// The account.
-    pub account: AccountSid,
-    /// The call.
-    pub call: CallSid,
-    /// Its name; `None`: its SID is its name.
-    pub name: Option<String>,
-    /// `in-progress`, or else `stopped`.
-    pub is_running: bool,
-    /// Milliseconds since 1970 at its last change.
-    pub updated_ms: i64,
-}
-
-/// A stream as the API shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StreamView {
-    /// Its SID.
-    pub stream: StreamSid,
+    pub sid: S,
     /// The account.
     pub account: AccountSid,
     /// The call.

@@ -58,9 +58,8 @@ pub use caller_id::{OutgoingCallerId, OutgoingCallerIdParameters};
 pub use calls::{
     CallCommand, CallDirection, CallEvents, CallRecord, CallStatus, CallTarget, CreateCall,
     DetectMachine, ParameterWarning, RecordCall, RecordingAction, RecordingEvents, RecordingTrack,
-    SipAuth, SiprecView, StartSiprec, StartStream, StartTranscription, StreamTracks, StreamView,
-    TranscriptionView, TwimlSource, UpdateAction, UpdateCall, ValidateCallerId, Validation,
-    Webhook,
+    SideKind, SideView, SipAuth, StartSide, StartSiprec, StartStream, StartTranscription,
+    StreamTracks, TwimlSource, UpdateAction, UpdateCall, ValidateCallerId, Validation, Webhook,
 };
 pub use change::{Change, Conflict, Outcome};
 pub use conference_commands::{

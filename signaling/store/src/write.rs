@@ -3,9 +3,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use shared::{AccountSid, BindingSid, CallSid, Code, DomainSid, ExecutionSid, RecordingSid};
+use shared::{
+    AccountSid, BindingSid, CallSid, Code, DomainSid, ExecutionSid, LiveTranscriptionSid,
+    RecordingSid, SiprecSid, StreamSid,
+};
 
-use crate::calls::{CallRecord, SiprecView, StreamView, TranscriptionView, Validation};
+use crate::calls::{CallRecord, SideView, Validation};
 use crate::conference_commands::Participant;
 use crate::conferences::ConferenceRecord;
 use crate::descriptions::Resource;
@@ -161,11 +164,11 @@ pub enum Reply {
     /// The recording as it is now.
     Recording(Arc<RecordingRecord>),
     /// The stream as it is now.
-    Stream(StreamView),
+    Stream(SideView<StreamSid>),
     /// The live transcription as it is now.
-    LiveTranscription(TranscriptionView),
+    LiveTranscription(SideView<LiveTranscriptionSid>),
     /// A recording session with an outside server.
-    Siprec(SiprecView),
+    Siprec(SideView<SiprecSid>),
     /// The conference as it is now.
     Conference(Arc<ConferenceRecord>),
     /// The participant as it is now.

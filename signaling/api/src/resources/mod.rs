@@ -14,6 +14,7 @@ pub(crate) mod notifications;
 pub(crate) mod participants;
 pub(crate) mod recordings;
 pub(crate) mod registrations;
+pub(crate) mod sides;
 pub(crate) mod siprec;
 pub(crate) mod streams;
 pub(crate) mod studio;

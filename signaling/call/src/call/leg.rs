@@ -12,7 +12,11 @@ use shared::{Code, Header, Now};
 use super::Call;
 use super::activity::{Activity, Waits as _};
 use super::headers::is_x_header;
+use super::recordings::RecordingState;
+use super::siprec::SiprecState;
 use super::state::{Ending, Leg};
+use super::streams::StreamState;
+use super::transcriptions::TranscriptionState;
 use crate::effect::{CallEffect, FinalRecord};
 use crate::finding::Finding;
 use crate::input::{AnswerFacts, ChildEnd, ChildEvent, HangupCause, ParentCommand};
@@ -128,10 +132,10 @@ impl Call {
         if self.leg == Leg::Ringing {
             self.effect(CallEffect::Answer);
             self.up(now);
-            self.start_waiting_recordings(now);
-            self.start_waiting_streams();
-            self.start_waiting_transcriptions(now);
-            self.start_waiting_siprecs(now);
+            self.begin_waiting_sides::<RecordingState>(now);
+            self.begin_waiting_sides::<StreamState>(now);
+            self.begin_waiting_sides::<TranscriptionState>(now);
+            self.begin_waiting_sides::<SiprecState>(now);
         }
     }
 
@@ -319,10 +323,10 @@ impl Call {
             activity = kept;
         }
         // Before the last requests, which report the length of each recording.
-        self.stop_all_recordings(now);
-        self.close_all_streams();
-        self.stop_all_transcriptions();
-        self.end_all_siprecs();
+        self.stop_all_sides::<RecordingState>(now);
+        self.stop_all_sides::<StreamState>(now);
+        self.stop_all_sides::<TranscriptionState>(now);
+        self.stop_all_sides::<SiprecState>(now);
         match how {
             Ending::Bye => self.effect(CallEffect::Hangup),
             Ending::Reject(status) => self.effect(CallEffect::Reject { status }),

@@ -18,6 +18,7 @@ mod recognitions;
 mod recordings;
 mod script;
 mod side_recordings;
+mod sides;
 mod siprec;
 mod state;
 mod streams;
@@ -30,21 +31,19 @@ mod webhooks;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
 
-use shared::{
-    CallSid, Instant, LiveTranscriptionSid, Now, Random, RecordingSid, SiprecSid, StreamSid,
-};
+use shared::{CallSid, Instant, Now, Random, RecordingSid};
 
 use self::activity::{Activity, Waits as _};
 use self::exchange::Pending;
 use self::recognitions::CallbackLane;
 use self::recordings::RecordingState;
 use self::script::Script;
-use self::side_recordings::SideRecording;
-use self::siprec::{SiprecState, WaitingSiprec};
+use self::sides::Sides;
+use self::siprec::SiprecState;
 use self::state::{Ending, Facts, Leg, Names};
-use self::streams::{StreamState, WaitingStream};
+use self::streams::StreamState;
 use self::timer::Timer;
-use self::transcriptions::{TranscriptionState, WaitingTranscription};
+use self::transcriptions::TranscriptionState;
 use self::transcripts::TranscriptState;
 use self::transfer::Transferring;
 use crate::effect::{CallEffect, StatusChange, TimelineEntry};
@@ -70,22 +69,14 @@ pub struct Call {
     requests: BTreeMap<HttpId, Pending>,
     /// Files of the running document, so that a failed one is reported with its own URL.
     files: BTreeMap<PromptId, WebUrl>,
-    recordings: BTreeMap<RecordingSid, RecordingState>,
-    /// Recordings that a document started before the answer: they begin with it.
-    recordings_waiting: Vec<SideRecording>,
-    streams: BTreeMap<StreamSid, StreamState>,
-    /// Streams that a document started before the answer: they open with it.
-    streams_waiting: Vec<WaitingStream>,
-    transcriptions: BTreeMap<LiveTranscriptionSid, TranscriptionState>,
-    /// Transcriptions that a document started before the answer: they begin with it.
-    transcriptions_waiting: Vec<WaitingTranscription>,
+    recordings: Sides<RecordingState>,
+    streams: Sides<StreamState>,
+    transcriptions: Sides<TranscriptionState>,
     /// Transcripts of recordings that are being made.
     transcripts: BTreeMap<RecordingSid, TranscriptState>,
     /// Callbacks of recognitions that wait for the ones before them.
     lanes: BTreeMap<RecognitionId, CallbackLane>,
-    siprecs: BTreeMap<SiprecSid, SiprecState>,
-    /// Recording sessions that a document started before the answer: they begin with it.
-    siprecs_waiting: Vec<WaitingSiprec>,
+    siprecs: Sides<SiprecState>,
     facts: Facts,
     names: Names,
     effects: VecDeque<CallEffect>,
@@ -112,16 +103,12 @@ impl Call {
             transfer: None,
             requests: BTreeMap::new(),
             files: BTreeMap::new(),
-            recordings: BTreeMap::new(),
-            recordings_waiting: Vec::new(),
-            streams: BTreeMap::new(),
-            streams_waiting: Vec::new(),
-            transcriptions: BTreeMap::new(),
-            transcriptions_waiting: Vec::new(),
+            recordings: Sides::default(),
+            streams: Sides::default(),
+            transcriptions: Sides::default(),
             transcripts: BTreeMap::new(),
             lanes: BTreeMap::new(),
-            siprecs: BTreeMap::new(),
-            siprecs_waiting: Vec::new(),
+            siprecs: Sides::default(),
             facts: Facts::default(),
             names: Names::default(),
             effects: VecDeque::new(),
@@ -340,10 +327,14 @@ impl Call {
             ApiUpdate::Recording { recording, change } => {
                 self.change_recording(now, recording, change);
             }
-            ApiUpdate::Stream { stream, change } => self.change_stream(stream, change),
-            ApiUpdate::Siprec { siprec, change } => self.change_siprec(now, siprec, change),
-            ApiUpdate::Transcription { transcription, change } => {
-                self.change_transcription(now, transcription, change);
+            ApiUpdate::Stream { stream: sid, change } => {
+                self.change_side::<StreamState>(now, sid, change, Self::check_side_stream);
+            }
+            ApiUpdate::Siprec { siprec: sid, change } => {
+                self.change_side::<SiprecState>(now, sid, change, Self::check_siprec);
+            }
+            ApiUpdate::Transcription { transcription: sid, change } => {
+                self.change_side::<TranscriptionState>(now, sid, change, Self::check_transcription);
             }
             ApiUpdate::Complete => self.complete(now),
             ApiUpdate::Cancel if self.facts.answered.is_none() => self.complete(now),

@@ -242,13 +242,6 @@ impl Call {
         self.recordings.insert(recording, state);
     }
 
-    pub(super) fn stop_all_recordings(&mut self, now: Now) {
-        let running: Vec<RecordingSid> = self.recordings.keys().copied().collect();
-        for recording in running {
-            self.stop_recording(now, recording);
-        }
-    }
-
     /// A recording takes no more audio; its file is not settled yet.
     pub(super) fn recording_ended(
         &mut self,

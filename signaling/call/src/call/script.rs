@@ -13,7 +13,11 @@ use shared::{Code, Now, limits};
 use super::Call;
 use super::activity::{Activity, Waits as _};
 use super::exchange::Exchange;
+use super::recordings::RecordingState;
+use super::siprec::SiprecState;
 use super::state::{Ending, Leg};
+use super::streams::StreamState;
+use super::transcriptions::TranscriptionState;
 use crate::content::Content;
 use crate::effect::{CallEffect, PromptSource};
 use crate::finding::Finding;
@@ -254,7 +258,7 @@ impl Call {
                 return Flow::Next;
             }
             Verb::StopRecording(name) => {
-                self.stop_side_recording(now, &name, position);
+                self.stop_side::<RecordingState>(now, &name, position);
                 return Flow::Next;
             }
             Verb::StartStream(stream) => {
@@ -262,7 +266,7 @@ impl Call {
                 return Flow::Next;
             }
             Verb::StopStream(name) => {
-                self.stop_side_stream(&name, position);
+                self.stop_side::<StreamState>(now, &name, position);
                 return Flow::Next;
             }
             Verb::StartSiprec(siprec) => {
@@ -270,7 +274,7 @@ impl Call {
                 return Flow::Next;
             }
             Verb::StopSiprec(name) => {
-                self.stop_siprec(&name, position);
+                self.stop_side::<SiprecState>(now, &name, position);
                 return Flow::Next;
             }
             Verb::StartTranscription(transcription) => {
@@ -278,7 +282,7 @@ impl Call {
                 return Flow::Next;
             }
             Verb::StopTranscription(name) => {
-                self.stop_transcription(&name, position);
+                self.stop_side::<TranscriptionState>(now, &name, position);
                 return Flow::Next;
             }
             Verb::ConnectStream(connect) => self.connect_stream(now, *connect, position),

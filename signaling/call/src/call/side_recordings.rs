@@ -1,23 +1,81 @@
 //! `<Start><Recording>` and `<Stop><Recording>`: recordings beside the verbs. Sans-IO.
 //!
-//! Such a recording outlives its document and ends by its name, by REST or with the call. Where the call
-//! still rings, `<Start>` does not answer it (twiml.md 1.3): the recording waits in the call and begins with
-//! the answer. Waiting and running ones have the names of the call and count against its limit together.
+//! Such a recording is a side ([`super::sides`]). Those that wait and those that run count against the limit of the call together.
 
-use shared::{Code, Now, limits};
+use shared::{Code, Now, RecordingSid, limits};
 
 use super::Call;
-use super::state::Leg;
+use super::recordings::RecordingState;
+use super::sides::{Side, SideSettings, Sides};
 use crate::effect::{RecordingPlan, RecordingSource};
 use crate::finding::{Finding, Position};
 use crate::setup::RecordSettings;
 use crate::twiml::verb::StartRecording;
 
-/// A recording that begins with the answer.
+/// What a document starts one with.
 #[derive(Clone, Debug)]
 pub(super) struct SideRecording {
     name: Option<String>,
     settings: RecordSettings,
+}
+
+impl SideSettings for SideRecording {
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// A recording stays in the gateway.
+    fn tracks(&self) -> usize {
+        0
+    }
+}
+
+impl Side for RecordingState {
+    type Sid = RecordingSid;
+    type Settings = SideRecording;
+    const WORD: &'static str = "recording";
+
+    fn of(call: &Call) -> &Sides<Self> {
+        &call.recordings
+    }
+
+    fn of_mut(call: &mut Call) -> &mut Sides<Self> {
+        &mut call.recordings
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn tracks(&self) -> usize {
+        0
+    }
+
+    /// It stays in the map after its end, until its file is settled.
+    fn is_beside(&self) -> bool {
+        self.is_running()
+    }
+
+    fn begin(call: &mut Call, now: Now, recording: RecordingSid, side: SideRecording) {
+        let SideRecording { name, settings } = side;
+        let plan = RecordingPlan {
+            recording,
+            source: RecordingSource::OutboundApi,
+            track: settings.track,
+            channels: settings.channels,
+            silence_ms: 0,
+            max_ms: limits::RECORDING_S_MAX.saturating_mul(1_000),
+            trim: settings.trim,
+        };
+        call.start_recording(now, plan, settings.callback);
+        if let Some(state) = call.recordings.get_mut(&recording) {
+            state.name = name;
+        }
+    }
+
+    fn stop(call: &mut Call, now: Now, recording: RecordingSid) {
+        call.stop_recording(now, recording);
+    }
 }
 
 impl Call {
@@ -28,13 +86,12 @@ impl Call {
         position: Position,
     ) {
         let StartRecording { name, track, channels, trim, callback } = start;
-        if let Some(name) = name.as_deref().filter(|name| self.has_recording_named(name)) {
+        if let Some(name) = name.as_deref().filter(|name| self.recordings.is_taken(name)) {
             let message = format!("a recording named `{name}` runs already: no second one starts");
             let finding = Finding::warning(Code::TWIML_SCHEMA, message);
             return self.notify(finding.at(position), None);
         }
-        let waiting = self.recordings_waiting.len();
-        if !self.has_room_for_recordings(waiting + 1) {
+        if !self.has_room_for_recordings(self.recordings.waiting_len() + 1) {
             let most = limits::RECORDINGS_A_CALL_MAX;
             let message = format!("the call has {most} recordings at once: no further one starts");
             let finding = Finding::error(Code::RECORDINGS_CONCURRENT, message);
@@ -43,52 +100,7 @@ impl Call {
         // Resolved now: when a recording that waits begins, another document may run.
         let callback = self.recording_callback(callback);
         let settings = RecordSettings { channels, track, trim, callback };
-        self.recordings_waiting.push(SideRecording { name, settings });
-        if self.leg == Leg::Up {
-            self.start_waiting_recordings(now);
-        }
-    }
-
-    pub(super) fn start_waiting_recordings(&mut self, now: Now) {
-        debug_assert!(self.leg == Leg::Up, "a recording needs the media of the leg");
-        for SideRecording { name, settings } in std::mem::take(&mut self.recordings_waiting) {
-            let recording = self.mint_recording(now);
-            let plan = RecordingPlan {
-                recording,
-                source: RecordingSource::OutboundApi,
-                track: settings.track,
-                channels: settings.channels,
-                silence_ms: 0,
-                max_ms: limits::RECORDING_S_MAX.saturating_mul(1_000),
-                trim: settings.trim,
-            };
-            self.start_recording(now, plan, settings.callback);
-            if let Some(state) = self.recordings.get_mut(&recording) {
-                state.name = name;
-            }
-        }
-    }
-
-    pub(super) fn stop_side_recording(&mut self, now: Now, name: &str, position: Position) {
-        let waiting = self.recordings_waiting.len();
-        self.recordings_waiting.retain(|waiting| waiting.name.as_deref() != Some(name));
-        let mut running = self.recordings.iter().filter(|(_, state)| state.is_running());
-        let found = running.find(|(_, state)| state.name.as_deref() == Some(name));
-        match found.map(|(recording, _)| *recording) {
-            Some(recording) => self.stop_recording(now, recording),
-            None if self.recordings_waiting.len() < waiting => {}
-            None => {
-                let message = format!("no recording named `{name}` runs: nothing is stopped");
-                let finding = Finding::warning(Code::TWIML_SCHEMA, message);
-                self.notify(finding.at(position), None);
-            }
-        }
-    }
-
-    fn has_recording_named(&self, name: &str) -> bool {
-        let mut waiting = self.recordings_waiting.iter();
-        let mut running = self.recordings.values().filter(|state| state.is_running());
-        waiting.any(|waiting| waiting.name.as_deref() == Some(name))
-            || running.any(|state| state.name.as_deref() == Some(name))
+        let recording = self.mint_recording(now);
+        self.start_side::<RecordingState>(now, recording, SideRecording { name, settings });
     }
 }

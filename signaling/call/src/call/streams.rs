@@ -9,23 +9,21 @@
 use std::time::Duration;
 
 use shared::media::TapTracks;
-use shared::{Code, Instant, Now, StreamSid, limits};
+use shared::{Code, Instant, Now, StreamSid};
 
 use super::Call;
 use super::activity::Activity;
 use super::activity::relaying::relay_fault;
 use super::exchange::Exchange;
+use super::sides::{About, Side, SideSettings, Sides, count};
 use super::state::Leg;
-use crate::date::iso8601;
 use crate::effect::{CallEffect, StreamPlan};
 use crate::finding::{Finding, Position};
-use crate::form::Form;
-use crate::input::{StreamChange, StreamEnd, StreamEvent};
+use crate::input::{StreamEnd, StreamEvent};
 use crate::relay::RelayTerms;
 use crate::setup::{StreamSettings, Webhook};
 use crate::stream::{StreamOpening, StreamUrl};
 use crate::twiml::verb::Stream;
-use crate::webhook::{HttpKind, WebUrl};
 
 /// A stream of this call, until it has ended.
 #[derive(Clone, Debug)]
@@ -52,11 +50,48 @@ enum Phase {
     Closing,
 }
 
-/// A stream that opens with the answer.
-#[derive(Clone, Debug)]
-pub(super) struct WaitingStream {
-    stream: StreamSid,
-    settings: StreamSettings,
+impl SideSettings for StreamSettings {
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn tracks(&self) -> usize {
+        count(self.tracks)
+    }
+}
+
+impl Side for StreamState {
+    type Sid = StreamSid;
+    type Settings = StreamSettings;
+    const WORD: &'static str = "stream";
+
+    fn of(call: &Call) -> &Sides<Self> {
+        &call.streams
+    }
+
+    fn of_mut(call: &mut Call) -> &mut Sides<Self> {
+        &mut call.streams
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn tracks(&self) -> usize {
+        count(self.tracks)
+    }
+
+    fn is_beside(&self) -> bool {
+        !self.is_two_way
+    }
+
+    fn begin(call: &mut Call, _now: Now, stream: StreamSid, settings: StreamSettings) {
+        call.open_stream(stream, settings, false);
+    }
+
+    fn stop(call: &mut Call, _now: Now, stream: StreamSid) {
+        call.close_stream(stream);
+    }
 }
 
 impl Call {
@@ -68,53 +103,7 @@ impl Call {
             let finding = Finding::error(code, sentence).at(position);
             return self.stream_refused(now, stream, &settings, finding);
         }
-        if self.leg == Leg::Up {
-            return self.open_stream(stream, settings, false);
-        }
-        self.streams_waiting.push(WaitingStream { stream, settings });
-    }
-
-    pub(super) fn start_waiting_streams(&mut self) {
-        for WaitingStream { stream, settings } in std::mem::take(&mut self.streams_waiting) {
-            self.open_stream(stream, settings, false);
-        }
-    }
-
-    /// `<Stop><Stream>`.
-    pub(super) fn stop_side_stream(&mut self, name: &str, position: Position) {
-        let waiting = self.streams_waiting.len();
-        self.streams_waiting.retain(|waiting| waiting.settings.name.as_deref() != Some(name));
-        if self.streams_waiting.len() < waiting {
-            return;
-        }
-        let mut running = self.streams.iter().filter(|(_, state)| !state.is_two_way);
-        let found = running
-            .find(|(sid, state)| state.name.as_deref() == Some(name) || sid.to_string() == name);
-        match found.map(|(sid, _)| *sid) {
-            Some(stream) => self.close_stream(stream),
-            None => {
-                let message = format!("no stream named `{name}` runs: nothing is stopped");
-                let finding = Finding::warning(Code::TWIML_SCHEMA, message);
-                self.notify(finding.at(position), None);
-            }
-        }
-    }
-
-    /// REST starts a one-way stream of the call, or stops one.
-    pub(super) fn change_stream(&mut self, stream: StreamSid, change: StreamChange) {
-        match change {
-            // Control has refused a request that does not fit; the call may have changed since.
-            StreamChange::Start(settings) => {
-                if self.leg == Leg::Up && self.check_side_stream(&settings).is_ok() {
-                    self.open_stream(stream, *settings, false);
-                }
-            }
-            StreamChange::Stop => {
-                if self.streams.get(&stream).is_some_and(|state| !state.is_two_way) {
-                    self.close_stream(stream);
-                }
-            }
-        }
+        self.start_side::<StreamState>(now, stream, settings);
     }
 
     /// What REST needs to know before it starts a stream.
@@ -122,34 +111,7 @@ impl Call {
     /// # Errors
     /// Code and sentence: the name is taken, or the call has its most tracks.
     pub fn check_side_stream(&self, settings: &StreamSettings) -> Result<(), (Code, String)> {
-        let waiting = self.streams_waiting.iter().map(|waiting| &waiting.settings);
-        let open = self.streams.values().filter(|state| !state.is_two_way);
-        if let Some(name) = &settings.name {
-            let mut names = waiting.map(|settings| &settings.name);
-            let mut open_names = open.map(|state| &state.name);
-            let is_it = |other: &Option<String>| other.as_ref() == Some(name);
-            if names.any(is_it) || open_names.any(is_it) {
-                let sentence = format!("a stream named `{name}` runs already");
-                return Err((Code::TWIML_SCHEMA, sentence));
-            }
-        }
-        if self.side_tracks() + count(settings.tracks) > limits::STREAM_TRACKS_A_CALL_MAX {
-            let most = limits::STREAM_TRACKS_A_CALL_MAX;
-            let sentence = format!("at most {most} tracks of a call leave it at once");
-            return Err((Code::STREAM_TRACK, sentence));
-        }
-        Ok(())
-    }
-
-    /// Tracks that leave the call by one-way streams, recording sessions and transcriptions: they share one bound (streams.md 1).
-    pub(super) fn side_tracks(&self) -> usize {
-        let waiting = self.streams_waiting.iter().map(|waiting| waiting.settings.tracks);
-        let open = self.streams.values().filter(|state| !state.is_two_way);
-        let transcribed = self.transcribed_tracks();
-        let siprecs = self.siprecs.values().map(|state| state.tracks());
-        let siprecs = siprecs.chain(self.siprecs_waiting.iter().map(|waiting| waiting.tracks()));
-        let others = waiting.chain(open.map(|state| state.tracks)).chain(siprecs);
-        others.map(count).sum::<usize>() + transcribed
+        self.check_side::<StreamState>(settings, (Code::TWIML_SCHEMA, Code::STREAM_TRACK))
     }
 
     pub(super) fn mint_stream(&mut self, now: Now) -> StreamSid {
@@ -165,13 +127,7 @@ impl Call {
         position: Position,
     ) -> Option<StreamSettings> {
         let Stream { url, name, tracks, callback, parameters, fault } = noun;
-        let callback = callback.and_then(|link| match self.resolve(&link.url) {
-            Ok(url) => Some(Webhook { url: url.configured(), method: link.method }),
-            Err(fault) => {
-                self.notify(Finding::warning(fault.code, fault.sentence).at(position), None);
-                None
-            }
-        });
+        let callback = self.side_callback(callback, position);
         let plaintext = self.setup.settings.streams_plaintext;
         let url = match fault {
             Some(fault) => Err(fault),
@@ -188,8 +144,8 @@ impl Call {
                 Some(StreamSettings { url, name, tracks, callback, parameters })
             }
             Err(finding) => {
-                let about = Told { name: name.as_deref(), callback: callback.as_ref() };
-                self.stream_event(now, stream, about, "stream-error", Some(&finding.message));
+                let about = about(&stream, name.as_deref(), callback.as_ref());
+                self.side_event(now, &about, "stream-error", &[("Error", &finding.message)]);
                 self.notify(finding, None);
                 None
             }
@@ -203,8 +159,8 @@ impl Call {
         settings: &StreamSettings,
         finding: Finding,
     ) {
-        let about = Told { name: settings.name.as_deref(), callback: settings.callback.as_ref() };
-        self.stream_event(now, stream, about, "stream-error", Some(&finding.message));
+        let about = about(&stream, settings.name.as_deref(), settings.callback.as_ref());
+        self.side_event(now, &about, "stream-error", &[("Error", &finding.message)]);
         self.notify(finding, None);
     }
 
@@ -251,12 +207,6 @@ impl Call {
             state.phase = Phase::Closing;
             self.effect(CallEffect::CloseStream { stream });
         }
-    }
-
-    pub(super) fn close_all_streams(&mut self) {
-        self.streams_waiting.clear();
-        let open: Vec<StreamSid> = self.streams.keys().copied().collect();
-        open.into_iter().for_each(|stream| self.close_stream(stream));
     }
 
     pub(super) fn on_stream(&mut self, now: Now, stream: StreamSid, event: StreamEvent) {
@@ -350,50 +300,21 @@ impl Call {
     fn stream_callback(&mut self, now: Now, stream: StreamSid, event: &str, error: Option<&str>) {
         // Copied: sending changes the call.
         let Some(state) = self.streams.get(&stream).cloned() else { return };
-        let about = Told { name: state.name.as_deref(), callback: state.callback.as_ref() };
-        self.stream_event(now, stream, about, event, error);
-    }
-
-    fn stream_event(
-        &mut self,
-        now: Now,
-        stream: StreamSid,
-        about: Told<'_>,
-        event: &str,
-        error: Option<&str>,
-    ) {
-        let Some(callback) = about.callback else { return };
-        let mut form = Form::new();
-        form.push("AccountSid", self.setup.account);
-        form.push("CallSid", self.setup.sid);
-        form.push("StreamSid", stream);
-        match about.name {
-            Some(name) => form.push("StreamName", name),
-            None => form.push("StreamName", stream),
+        let about = about(&stream, state.name.as_deref(), state.callback.as_ref());
+        match &error {
+            Some(error) => self.side_event(now, &about, event, &[("Error", error)]),
+            None => self.side_event(now, &about, event, &[]),
         }
-        form.push("StreamEvent", event);
-        if let Some(error) = error {
-            form.push("StreamError", error);
-        }
-        form.push("Timestamp", iso8601(now.unix_ms));
-        let url = WebUrl::parse(&callback.url);
-        self.callback(HttpKind::SideCallback, url, callback.method, form);
     }
 }
 
-/// Where an event of a stream is reported, and under which name.
-#[derive(Clone, Copy)]
-struct Told<'a> {
+fn about<'a>(
+    stream: &'a StreamSid,
     name: Option<&'a str>,
     callback: Option<&'a Webhook>,
+) -> About<'a> {
+    About { kind: "Stream", sid: stream, name, callback }
 }
 
 /// Time that a party may take to send its first packet before the customer of a stream is warned.
 const SILENCE: Duration = Duration::from_secs(10);
-
-pub(super) const fn count(tracks: TapTracks) -> usize {
-    match tracks {
-        TapTracks::Inbound | TapTracks::Outbound => 1,
-        TapTracks::Both => 2,
-    }
-}

@@ -11,22 +11,20 @@
 
 use serde_json::{Value, json};
 use shared::media::TapTracks;
-use shared::{Code, LiveTranscriptionSid, Now, limits};
+use shared::{Code, LiveTranscriptionSid, Now};
 
 use super::Call;
-use super::state::Leg;
-use super::streams::count;
+use super::sides::{Side, SideSettings, Sides, count};
 use crate::date::iso8601;
 use crate::effect::RecognitionStop;
 use crate::finding::{Finding, Position};
 use crate::form::Form;
 use crate::ids::RecognitionId;
-use crate::input::TranscriptionChange;
 use crate::recognition::{
     Endpointing, RecognitionEnd, RecognitionEvent, RecognitionFault, RecognitionPlan, Share, Track,
     masked,
 };
-use crate::setup::{TranscriptionSettings, Webhook};
+use crate::setup::TranscriptionSettings;
 use crate::twiml::verb::Transcription;
 
 /// A transcription of this call, until its recognition has ended.
@@ -38,11 +36,44 @@ pub(super) struct TranscriptionState {
     sequence: u32,
 }
 
-/// A transcription that begins with the answer.
-#[derive(Clone, Debug)]
-pub(super) struct WaitingTranscription {
-    transcription: LiveTranscriptionSid,
-    settings: TranscriptionSettings,
+impl SideSettings for TranscriptionSettings {
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn tracks(&self) -> usize {
+        count(self.tracks)
+    }
+}
+
+impl Side for TranscriptionState {
+    type Sid = LiveTranscriptionSid;
+    type Settings = TranscriptionSettings;
+    const WORD: &'static str = "transcription";
+
+    fn of(call: &Call) -> &Sides<Self> {
+        &call.transcriptions
+    }
+
+    fn of_mut(call: &mut Call) -> &mut Sides<Self> {
+        &mut call.transcriptions
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.settings.name()
+    }
+
+    fn tracks(&self) -> usize {
+        self.settings.tracks()
+    }
+
+    fn begin(call: &mut Call, now: Now, sid: Self::Sid, settings: TranscriptionSettings) {
+        call.open_transcription(now, sid, settings);
+    }
+
+    fn stop(call: &mut Call, _now: Now, sid: Self::Sid) {
+        call.finish_transcription(sid);
+    }
 }
 
 impl Call {
@@ -54,80 +85,19 @@ impl Call {
         position: Position,
     ) {
         let Transcription { mut settings, callback } = noun;
-        settings.callback = callback.and_then(|link| match self.resolve(&link.url) {
-            Ok(url) => Some(Webhook { url: url.configured(), method: link.method }),
-            Err(fault) => {
-                self.notify(Finding::warning(fault.code, fault.sentence).at(position), None);
-                None
-            }
-        });
+        settings.callback = self.side_callback(callback, position);
         let number = self.random.number();
         let transcription = LiveTranscriptionSid::mint(now.unix_ms, self.setup.origin, number);
         if let Err((code, sentence)) = self.check_transcription(&settings) {
             return self.transcription_refused(now, transcription, settings, code, &sentence);
         }
-        if self.leg == Leg::Up {
-            return self.open_transcription(now, transcription, settings);
-        }
-        self.transcriptions_waiting.push(WaitingTranscription { transcription, settings });
-    }
-
-    pub(super) fn start_waiting_transcriptions(&mut self, now: Now) {
-        let waiting = std::mem::take(&mut self.transcriptions_waiting);
-        for WaitingTranscription { transcription, settings } in waiting {
-            self.open_transcription(now, transcription, settings);
-        }
-    }
-
-    /// `<Stop><Transcription>`.
-    pub(super) fn stop_transcription(&mut self, name: &str, position: Position) {
-        let waiting = self.transcriptions_waiting.len();
-        let is_it = |waiting: &WaitingTranscription| waiting.settings.name.as_deref() == Some(name);
-        self.transcriptions_waiting.retain(|waiting| !is_it(waiting));
-        if self.transcriptions_waiting.len() < waiting {
-            return;
-        }
-        match self.find_transcription(name) {
-            Some((transcription, _)) => self.finish_transcription(transcription),
-            None => {
-                let message = format!("no transcription named `{name}` runs: nothing is stopped");
-                let finding = Finding::warning(Code::TWIML_SCHEMA, message);
-                self.notify(finding.at(position), None);
-            }
-        }
-    }
-
-    pub(super) fn stop_all_transcriptions(&mut self) {
-        self.transcriptions_waiting.clear();
-        let all: Vec<LiveTranscriptionSid> = self.transcriptions.keys().copied().collect();
-        all.into_iter().for_each(|transcription| self.finish_transcription(transcription));
-    }
-
-    /// REST starts a transcription of the call, or stops one.
-    pub(super) fn change_transcription(
-        &mut self,
-        now: Now,
-        transcription: LiveTranscriptionSid,
-        change: TranscriptionChange,
-    ) {
-        match change {
-            // Control has refused a request that does not fit; the call may have changed since.
-            TranscriptionChange::Start(settings) => {
-                if self.leg == Leg::Up && self.check_transcription(&settings).is_ok() {
-                    self.open_transcription(now, transcription, *settings);
-                }
-            }
-            TranscriptionChange::Stop => self.finish_transcription(transcription),
-        }
+        self.start_side::<TranscriptionState>(now, transcription, settings);
     }
 
     /// The transcription with this name or SID, and its name.
     pub fn find_transcription(&self, name: &str) -> Option<(LiveTranscriptionSid, Option<&str>)> {
-        let is_it = |(sid, state): &(&LiveTranscriptionSid, &TranscriptionState)| {
-            state.settings.name.as_deref() == Some(name) || sid.to_string() == name
-        };
-        let (sid, state) = self.transcriptions.iter().find(is_it)?;
-        Some((*sid, state.settings.name.as_deref()))
+        let (sid, state) = self.transcriptions.find(name)?;
+        Some((sid, state.name()))
     }
 
     /// What REST needs to know before it starts a transcription.
@@ -142,26 +112,8 @@ impl Call {
             let sentence = "there is no speech engine: nothing is transcribed".to_owned();
             return Err((Code::TRANSCRIPTION_CONFIGURATION, sentence));
         }
-        let waiting = self.transcriptions_waiting.iter().map(|waiting| &waiting.settings);
-        let mut others = self.transcriptions.values().map(|state| &state.settings).chain(waiting);
-        if settings.name.is_some() && others.any(|other| other.name == settings.name) {
-            let name = settings.name.as_deref().unwrap_or_default();
-            let sentence = format!("a transcription named `{name}` runs already");
-            return Err((Code::TRANSCRIPTION_CONFIGURATION, sentence));
-        }
-        if self.side_tracks() + count(settings.tracks) > limits::STREAM_TRACKS_A_CALL_MAX {
-            let most = limits::STREAM_TRACKS_A_CALL_MAX;
-            let sentence = format!("at most {most} tracks of a call leave it at once");
-            return Err((Code::TRANSCRIPTION_CONFIGURATION, sentence));
-        }
-        Ok(())
-    }
-
-    /// Tracks of this call that are transcribed.
-    pub(super) fn transcribed_tracks(&self) -> usize {
-        let waiting = self.transcriptions_waiting.iter().map(|waiting| &waiting.settings);
-        let running = self.transcriptions.values().map(|state| &state.settings);
-        waiting.chain(running).map(|settings| count(settings.tracks)).sum()
+        let code = Code::TRANSCRIPTION_CONFIGURATION;
+        self.check_side::<TranscriptionState>(settings, (code, code))
     }
 
     fn open_transcription(

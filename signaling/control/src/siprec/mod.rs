@@ -63,7 +63,7 @@ impl Control {
     }
 
     /// The server of a connector, from the settings.
-    fn siprec_target(&self, connector: &str) -> Result<SipTarget, Failure> {
+    pub(crate) fn siprec_target(&self, connector: &str) -> Result<SipTarget, Failure> {
         let failure = |sentence: String| (Code::STREAM_CONNECTOR, sentence);
         let server = self.settings.siprec.get(connector).ok_or_else(|| {
             failure(format!("there is no connector `{connector}`: add [siprec.{connector}]"))

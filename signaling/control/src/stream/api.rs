@@ -1,118 +1,60 @@
-//! One-way streams of live calls by REST: start and stop. Sans-IO.
-//!
-//! The call's machine owns a stream and its callbacks; REST brings it one input more, and the answer is the stream
-//! as it is then. It never waits for the socket.
+//! One-way streams of live calls by REST. Sans-IO.
 
 use call::stream::StreamUrl;
-use call::{ApiUpdate, CallInput, StreamChange, StreamSettings};
-use shared::media::TapTracks;
-use shared::{AccountSid, CallSid, Code, Now, StreamSid};
-use store::{Reply, StartStream, StreamTracks, StreamView, WriteError};
+use call::{ApiUpdate, StreamChange, StreamSettings};
+use shared::ids::Origin;
+use shared::{Code, Now, StreamSid};
+use store::{Reply, SideView, StartStream};
 
 use crate::control::Control;
-use crate::from_rest::webhook;
-use crate::tokens::ApiToken;
+use crate::from_rest::{tracks, webhook};
+use crate::sides::{Found, RestSide};
+use crate::state::live_call::LiveCall;
 
-impl Control {
-    pub(crate) fn start_stream_by_api(
-        &mut self,
-        now: Now,
-        token: ApiToken,
-        account: AccountSid,
-        call: CallSid,
+impl RestSide for StreamSettings {
+    type Asked = StartStream;
+    type Sid = StreamSid;
+    const NOT_UP: &'static str = "Only a call that is in progress can have a stream";
+
+    fn mint(unix_ms: i64, origin: Origin, random: u64) -> StreamSid {
+        StreamSid::mint(unix_ms, origin, random)
+    }
+
+    fn check(
+        control: &Control,
+        entry: &LiveCall,
         asked: StartStream,
-    ) {
-        let settings = match self.stream_settings(account, call, asked) {
-            Ok(settings) => settings,
-            Err(error) => return self.reply(token, Err(error)),
+    ) -> Result<Self, (Code, String)> {
+        let plaintext = control.settings.call.streams_plaintext;
+        let settings = Self {
+            url: StreamUrl::read(&asked.url, None, plaintext)?,
+            name: asked.name,
+            tracks: tracks(asked.tracks),
+            callback: asked.callback.map(webhook),
+            parameters: asked.parameters,
         };
-        let stream = StreamSid::mint(now.unix_ms, self.settings.origin, self.random.number());
-        let change = StreamChange::Start(Box::new(settings));
-        self.change_stream(now, call, stream, change);
-        let reply = self.stream_view(account, call, stream, true);
-        self.reply(token, reply);
-    }
-
-    pub(crate) fn stop_stream_by_api(
-        &mut self,
-        now: Now,
-        token: ApiToken,
-        account: AccountSid,
-        call: CallSid,
-        name: &str,
-    ) {
-        let found = self.calls.get(&call).filter(|entry| entry.account == account);
-        let found = found.and_then(|entry| {
-            let is_it = |(sid, live): &(&StreamSid, &crate::state::live_stream::LiveStream)| {
-                live.name.as_deref() == Some(name) || sid.to_string() == name
-            };
-            entry.streams.iter().find(is_it)
-        });
-        let (stream, is_two_way) = match found {
-            Some((stream, live)) => (*stream, live.is_two_way),
-            None => return self.reply(token, Err(WriteError::not_found())),
-        };
-        if is_two_way {
-            let sentence = "A stream of <Connect> ends with its server or its call, not by REST";
-            let error = WriteError::invalid(Code::INVALID_PARAMETER, sentence);
-            return self.reply(token, Err(error));
-        }
-        self.change_stream(now, call, stream, StreamChange::Stop);
-        let reply = self.stream_view(account, call, stream, false);
-        self.reply(token, reply);
-    }
-
-    fn change_stream(&mut self, now: Now, sid: CallSid, stream: StreamSid, change: StreamChange) {
-        let update = ApiUpdate::Stream { stream, change };
-        self.drive_call(now, sid, |call| call.handle(now, CallInput::Api(update)));
-    }
-
-    fn stream_settings(
-        &self,
-        account: AccountSid,
-        call: CallSid,
-        asked: StartStream,
-    ) -> Result<StreamSettings, WriteError> {
-        let StartStream { url, name, tracks, callback, parameters } = asked;
-        let entry = self.calls.get(&call).filter(|entry| {
-            entry.account == account && entry.leg.as_ref().is_some_and(|leg| leg.is_up())
-        });
-        let entry = entry.filter(|entry| entry.call.has_answered());
-        let Some(entry) = entry else {
-            let sentence = "Only a call that is in progress can have a stream";
-            return Err(WriteError::invalid(Code::CALL_STATE, sentence));
-        };
-        let plaintext = self.settings.call.streams_plaintext;
-        let url = StreamUrl::read(&url, None, plaintext)
-            .map_err(|(code, sentence)| WriteError::invalid(code, sentence))?;
-        let settings = StreamSettings {
-            url,
-            name,
-            tracks: match tracks {
-                StreamTracks::Inbound => TapTracks::Inbound,
-                StreamTracks::Outbound => TapTracks::Outbound,
-                StreamTracks::Both => TapTracks::Both,
-            },
-            callback: callback.map(webhook),
-            parameters,
-        };
-        entry
-            .call
-            .check_side_stream(&settings)
-            .map_err(|(code, sentence)| WriteError::invalid(code, sentence))?;
+        entry.call.check_side_stream(&settings)?;
         Ok(settings)
     }
 
-    fn stream_view(
-        &self,
-        account: AccountSid,
-        call: CallSid,
-        stream: StreamSid,
-        is_running: bool,
-    ) -> Result<Reply, WriteError> {
-        let live = self.calls.get(&call).and_then(|entry| entry.streams.get(&stream));
-        let live = live.ok_or_else(WriteError::not_found)?;
-        let (name, updated_ms) = (live.name.clone(), live.updated_ms);
-        Ok(Reply::Stream(StreamView { stream, account, call, name, is_running, updated_ms }))
+    fn update(stream: StreamSid, change: StreamChange) -> ApiUpdate {
+        ApiUpdate::Stream { stream, change }
+    }
+
+    fn find(_now: Now, entry: &LiveCall, name: &str) -> Option<Found<StreamSid>> {
+        let mut all = entry.streams.iter();
+        let (sid, live) =
+            all.find(|(sid, live)| live.name.as_deref() == Some(name) || sid.to_string() == name)?;
+        let refusal = "A stream of <Connect> ends with its server or its call, not by REST";
+        Some(Found {
+            sid: *sid,
+            name: live.name.clone(),
+            updated_ms: live.updated_ms,
+            refusal: live.is_two_way.then_some(refusal),
+        })
+    }
+
+    fn reply(view: SideView<StreamSid>) -> Reply {
+        Reply::Stream(view)
     }
 }
