@@ -111,6 +111,31 @@ fn the_first_key_cancels_the_recognition_and_words_silence_the_keys() {
 }
 
 #[test]
+fn speech_has_a_longest_time_and_partial_results_a_method() {
+    let (mut story, _) = listening(
+        "<Gather input=\"speech\" maxSpeechTime=\"3\" speechTimeout=\"auto\" partialResultCallback=\"/p\" \
+         partialResultCallbackMethod=\"GET\"/><Say>next</Say>",
+    );
+    let endpointing = story.recognitions[0].endpointing;
+    assert_eq!((endpointing.longest_ms, endpointing.silence_ms), (3_000, 900));
+    begins(&mut story);
+    assert_eq!(partial(&mut story, "one"), ["a: side /p"]);
+    let callback = story.requests.last().unwrap();
+    assert_eq!(callback.method, HttpMethod::Get);
+    // The engine is silent after the longest speech: the verb does not wait for it for ever.
+    assert_eq!(story.wait(60), ["a: stop listening Cancel", "a: load say next"]);
+}
+
+#[test]
+fn an_action_without_a_result_is_requested_where_the_verb_says_so() {
+    let (mut story, _) = listening(
+        "<Gather input=\"speech\" timeout=\"3\" actionOnEmptyResult=\"true\" action=\"/g\"/>",
+    );
+    assert_eq!(story.wait(4), ["a: stop listening Cancel", "a: POST /g"]);
+    assert_eq!(story.param("SpeechResult").as_deref(), Some(""));
+}
+
+#[test]
 fn a_recognition_that_fails_leaves_the_keys() {
     let (mut story, _) = listening("<Gather input=\"dtmf speech\"/><Say>next</Say>");
     assert_eq!(fails(&mut story), ["a: notify 13342"]);

@@ -13,6 +13,7 @@
 
 #![deny(unsafe_code)]
 
+mod check;
 mod command;
 mod error;
 mod filling;
@@ -28,6 +29,7 @@ mod voice;
 mod voices;
 mod worker;
 
+pub use check::{Checked, check};
 pub use error::SpeechError;
 pub use filling::Hearer;
 pub use language::Language;

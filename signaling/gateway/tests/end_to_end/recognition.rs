@@ -354,8 +354,25 @@ fn doctor_says_which_engines_work() {
         (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.success())
     };
     let (said, works) = examined(&engine(", \"8000\", \"g\""));
-    assert_eq!(said, "recognition: `test` works: test, grammar in en-US, 8000 Hz\n");
+    let pico = "speech: `pico` works: en-US, en-GB, de-DE, es-ES, fr-FR, it-IT\n";
+    let test = "recognition: `test` works: test, grammar in en-US, 8000 Hz\n";
+    assert_eq!(said, test.to_owned() + pico);
     assert!(works);
+    // A program that speaks, with a voice that it does not have; and a service.
+    let program = "if test {voice} = b; then exit 3; fi; read text; head -c 16000 /dev/urandom";
+    let voices = format!(
+        "[speech]\nengine = [\"command\", \"http\"]\nvoice = \"a\"\nhttp_url = \"http://127.0.0.1:9/v1\"\n\
+         command = [\"/bin/sh\", \"-c\", {program:?}]\n\
+         [[voice]]\nengine = \"command\"\nvoice = \"b\"\nlanguages = [\"de-DE\"]\n"
+    );
+    let (said, works) = examined(&(engine("") + &voices));
+    assert!(said.contains("speech: `command` works: a\n"), "{said}");
+    assert!(said.contains("speech: `command` does not work: b: "), "{said}");
+    assert!(
+        said.contains("speech: `http` is a service at http://127.0.0.1:9/v1, not tried\n"),
+        "{said}"
+    );
+    assert!(!works);
     let broken = "[[recognition.engine]]\nname = \"a\"\ncommand = [\"/bin/echo\", \"hello\"]\n\
                   [[recognition.engine]]\nname = \"b\"\ncommand = [\"/nowhere\"]\n";
     let (said, works) = examined(broken);

@@ -163,9 +163,13 @@ fn speech(
     let position = reading.place(node);
     let mut is_auto = attributes.is_auto("speechTimeout");
     if is_auto && attributes.is_written("speechModel") {
-        let message = "speechTimeout `auto` is for the default model: the value of timeout is used";
+        // We find the end of speech for every model, but only the words of a grammar are surely whole after a short pause.
+        is_auto = attributes.word("speechModel") == COMMANDS;
+        let message = match is_auto {
+            true => "speechTimeout `auto` beside a speechModel: a pause of 0.9 s ends the words",
+            false => "speechTimeout `auto` beside a speechModel: the value of timeout is used",
+        };
         reading.warn(Code::GATHER_SPEECH_AUTO, message, position);
-        is_auto = false;
     }
     let silence_s = attributes.whole_or_none("speechTimeout");
     let silence_s = silence_s.unwrap_or_else(|| attributes.whole("timeout"));
@@ -200,7 +204,7 @@ fn speech(
 /// are: words that are likely among all others.
 fn is_grammar(model: &str, hints: usize) -> bool {
     let few = (1..=GRAMMAR_HINTS_MAX).contains(&hints);
-    model == "numbers_and_commands" || (few && matches!(model, "default" | "phone_call"))
+    model == COMMANDS || (few && matches!(model, "default" | "phone_call"))
 }
 
 fn is_locale(text: &str) -> bool {
@@ -214,6 +218,8 @@ fn is_locale(text: &str) -> bool {
     parts.next().is_some_and(is_language) && parts.all(is_more)
 }
 
+/// The model that is a grammar.
+const COMMANDS: &str = "numbers_and_commands";
 /// The pause between two sentences, as `speechTimeout="auto"` has it.
 const SILENCE_AUTO_MS: u32 = 900;
 const GRAMMAR_HINTS_MAX: usize = 100;
@@ -285,6 +291,9 @@ mod tests {
         assert_eq!((auto.silence_ms, auto.longest_s), (900, 60));
         let text = "<Gather input=\"speech\" speechTimeout=\"auto\" speechModel=\"default\"/>";
         assert_eq!(speech(text).silence_ms, 5_000);
+        assert_eq!(codes(text), [Code::GATHER_SPEECH_AUTO]);
+        let text = "<Gather input=\"speech\" speechTimeout=\"auto\" speechModel=\"numbers_and_commands\"/>";
+        assert_eq!((speech(text).silence_ms, speech(text).is_grammar), (900, true));
         assert_eq!(codes(text), [Code::GATHER_SPEECH_AUTO]);
     }
 
