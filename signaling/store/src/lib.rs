@@ -104,7 +104,7 @@ pub use resource::{
 pub use secret::{Ha1, SealError, Sealer, Secret, SecretHash};
 pub use snapshot::Snapshot;
 pub use studio::{ExecutionCommand, ExecutionRecord, ExecutionStatus, Flow, FlowParameters};
-pub use template::{Names, Template, TemplateError, TooLong};
+pub use template::{Names, Template, TemplateError, TooLong, e164};
 pub use transcript::{Transcript, TranscriptStatus};
 pub use twiml_bin::{TwimlBin, TwimlBinParameters};
 pub use value::Value;

@@ -270,8 +270,8 @@ impl<N: Names> Writer<'_, N> {
     }
 }
 
-/// A phone number of a SIP address, or of a number with punctuation. Of an address with a name, the name.
-fn e164(text: &str) -> String {
+/// A phone number of a SIP address, or of a number with punctuation. Of an address with a name, the name (hosted.md 2).
+pub fn e164(text: &str) -> String {
     let text = text.trim();
     let address = text.strip_prefix("sips:").or_else(|| text.strip_prefix("sip:"));
     let user = address.unwrap_or(text).split(['@', ';']).next().unwrap_or_default();

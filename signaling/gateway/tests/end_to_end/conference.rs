@@ -136,6 +136,13 @@ impl Singer {
         Self::call_with(hall, name, hertz, codec, &scenario)
     }
 
+    /// As [`Singer::call`]; the caller has that name, too.
+    pub fn call_as(hall: &Hall, name: &str, hertz: u32) -> Self {
+        let scenario = sipp::invite("") + &sipp::answered() + &sipp::hung_up();
+        let scenario = scenario.replace("sip:alice@", &format!("sip:{name}@"));
+        Self::call_with(hall, name, hertz, Codec::Pcmu, &scenario)
+    }
+
     /// As [`Singer::call`], by an INVITE without SDP: the offer is ours, and the answer comes with the ACK.
     pub fn call_without_offer(hall: &Hall, name: &str, hertz: u32) -> Self {
         let invite = sipp::without_offer(&sipp::invite(""));

@@ -131,6 +131,72 @@ fn a_bin_lives_by_rest_and_answers_whoever_has_its_url() {
     assert_eq!(gateway.get("http://twimlets.sidetone.test/nothing").status, 404);
 }
 
+/// A resource of each kind that the gateway does not have.
+fn gone() -> [String; 4] {
+    let account = crate::gateway::ACCOUNT;
+    [
+        "https://handler.sidetone.test/twiml/EH00000000000000000000000000000001".to_owned(),
+        format!("https://webhooks.sidetone.test/v1/Accounts/{account}/Flows/FW{:032}", 1),
+        "https://hello-1234.functions.sidetone.test/welcome".to_owned(),
+        "https://twimlets.sidetone.test/nothing".to_owned(),
+    ]
+}
+
+/// What points at a hosted resource, and the name of its status callback.
+const POINTERS: [(&str, &str); 3] = [
+    ("domain", "VoiceStatusCallbackUrl"),
+    ("number", "StatusCallback"),
+    ("application", "StatusCallback"),
+];
+
+#[test]
+fn each_kind_fails_to_the_fallback_of_domains_numbers_and_applications() {
+    let gateway = Gateway::start(
+        "[[trunk]]\nname = \"carrier\"\naddresses = [\"127.0.0.1/32\"]\ndomain = \"desk\"\n",
+    );
+    let application = Application::start(|_| Answer::twiml("<Reject reason=\"busy\"/>"));
+    gateway.domain("desk", &[]);
+    for (kind, url) in gone().into_iter().enumerate() {
+        for (pointer, status) in POINTERS {
+            let path = format!("/{kind}/{pointer}");
+            let of = |callback: &str| application.url(&format!("{path}/{callback}"));
+            let (fallback, told) = (of("fallback"), of("status"));
+            let urls = [("VoiceUrl", &*url), ("VoiceFallbackUrl", &*fallback), (status, &*told)];
+            let target = target(&gateway, pointer, &format!("+1555010{kind}"), &urls);
+            let scenario = sipp::invite("") + &sipp::refused(486);
+            let scenario = scenario.replace("sip:[user]@[domain]", &target);
+            let party = Party::new();
+            Sipp::caller(&scenario, party.port()).call(gateway.sip_udp, 1).expect_success();
+            let asked = application.wait_for_path(&format!("{path}/fallback"));
+            assert_eq!(asked.parameter("ErrorCode"), Some("11200"), "{path}");
+            assert_eq!(asked.parameter("ErrorUrl"), Some(&*url), "{path}");
+            let told = application.wait_for_path(&format!("{path}/status"));
+            assert_eq!(told.parameter("CallStatus"), Some("busy"), "{path}");
+        }
+    }
+}
+
+/// Makes a domain, a number, or a number with an application; what a caller dials to reach it.
+fn target(gateway: &Gateway, pointer: &str, prefix: &str, urls: &[(&str, &str)]) -> String {
+    if pointer == "domain" {
+        let name = format!("kind{}", &prefix[1..]);
+        let domain = gateway.domain(&name, urls);
+        gateway.allow_address(&domain, "127.0.0.1");
+        return format!("sip:1000@{name}.sip.sidetone.test");
+    }
+    let number = format!("{prefix}{}", pointer.len());
+    let mut form = vec![("PhoneNumber", number.as_str())];
+    let application;
+    if pointer == "application" {
+        application = gateway.create("Applications.json", urls).text("sid");
+        form.push(("VoiceApplicationSid", &application));
+    } else {
+        form.extend(urls);
+    }
+    gateway.create("IncomingPhoneNumbers.json", &form);
+    format!("sip:{number}@desk.sip.sidetone.test")
+}
+
 /// What each of the four handlers is called in a voice URL.
 const HANDLERS: &str = "urls = ['https://handler.twilio.com/twiml/EH' + 32 * 'a', \
     'https://webhooks.twilio.com/v1/Accounts/AC' + 32 * 'a' + '/Flows/FW' + 32 * 'b', \

@@ -108,6 +108,7 @@ mod tls;
 mod tls_failures;
 mod transfers;
 mod trunks;
+mod twimlet_calls;
 mod twimlets;
 mod unmodified;
 mod vendor;

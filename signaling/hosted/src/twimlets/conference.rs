@@ -2,7 +2,7 @@
 //!
 //! The vendor's page gives its parameters; no answers are on record, so the documents are our own.
 
-use super::parts::{caller, digits, encoded, spoken};
+use super::parts::{caller, encoded, party, spoken};
 use super::{Answer, Asked};
 use crate::xml::Element;
 
@@ -19,8 +19,8 @@ pub(super) fn answer(asked: &Asked<'_>) -> Answer {
         return Answer::Verbs(vec![gather, Element::new("Redirect")]);
     }
     let moderators = parameters.list("Moderators");
-    let from = digits(caller(parameters));
-    let is_moderator = moderators.iter().any(|number| digits(number) == from);
+    let from = party(caller(parameters));
+    let is_moderator = moderators.iter().any(|moderator| party(moderator) == from);
     let (starts, ends) = (moderators.is_empty() || is_moderator, is_moderator);
     let name = parameters.filled("Name").or_else(|| parameters.filled("To")).unwrap_or("twimlet");
     let mut conference = Element::new("Conference")
@@ -64,6 +64,11 @@ mod tests {
         );
         let moderator = ask("conference", &format!("{list}&From=%2B1415"));
         assert!(moderator.contains("OnEnter=\"true\" endConferenceOnExit=\"true\""), "{moderator}");
+        let users = "Moderators=sip%3Acarol%4010.0.0.1&Name=team&From=sip%3A";
+        let carol = ask("conference", &format!("{users}carol%4010.0.0.2%3A5060"));
+        assert!(carol.contains("OnEnter=\"true\" endConferenceOnExit=\"true\""), "{carol}");
+        let bob = ask("conference", &format!("{users}bob%4010.0.0.1"));
+        assert!(bob.contains("OnEnter=\"false\""), "{bob}");
         let alone = ask("conference", "To=%2B1");
         assert!(alone.contains("OnEnter=\"true\" endConferenceOnExit=\"false\">+1<"), "{alone}");
     }

@@ -3,7 +3,7 @@
 //! Stage 1 dials; its action is stage 2 (`Dial=true`), which ends the call or leads to `FailUrl`.
 
 use super::parts::{
-    caller, digits, encoded, failed, hangup, is_after_dial, is_answered, second_stage, spoken,
+    caller, encoded, failed, hangup, is_after_dial, is_answered, party, second_stage, spoken,
     timeout,
 };
 use super::{Answer, Asked};
@@ -36,14 +36,14 @@ pub(super) fn answer(asked: &Asked<'_>) -> Answer {
 fn is_allowed(parameters: &Parameters) -> bool {
     let is_first_version = parameters.get("ApiVersion") == Some("2008-08-01");
     let local = |number: &str| {
-        let digits = digits(number);
-        match digits.strip_prefix('1') {
+        let party = party(number);
+        match party.strip_prefix('1') {
             Some(local) if is_first_version && local.len() == 10 => local.to_owned(),
-            _ => digits,
+            _ => party,
         }
     };
     let called = parameters.filled("To").or_else(|| parameters.filled("Called"));
-    let parties = [caller(parameters), called.unwrap_or_default()].map(digits);
+    let parties = [caller(parameters), called.unwrap_or_default()].map(party);
     let allowed = parameters.list("AllowedCallers");
     allowed.is_empty() || allowed.into_iter().any(|number| parties.contains(&local(number)))
 }

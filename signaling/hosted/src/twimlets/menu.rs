@@ -5,7 +5,7 @@ use super::parts::spoken;
 use crate::parameters::Parameters;
 use crate::xml::Element;
 
-/// A match is an HTTP redirect, not TwiML: the target gets the parameters of this request.
+/// A match is an HTTP redirect, not TwiML: the target gets the call's parameters, and no `Digits` (webhooks.md 1).
 pub(super) fn answer(parameters: &Parameters) -> Answer {
     let options = parameters.map("Options");
     let pressed = parameters.filled("Digits");

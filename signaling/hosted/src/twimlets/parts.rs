@@ -60,7 +60,7 @@ pub(super) fn second_stage(asked: &Asked<'_>, name: &str) -> String {
     format!("{}/{name}?Dial=true", asked.below)
 }
 
-/// The digits of a number as people write it.
-pub(super) fn digits(number: &str) -> String {
-    number.chars().filter(char::is_ascii_digit).collect()
+/// What two spellings of a party have in common: the digits of a number, the user of a SIP address.
+pub(super) fn party(address: &str) -> String {
+    store::e164(address).trim_start_matches('+').to_owned()
 }

@@ -14,7 +14,10 @@ pub(super) fn answer(parameters: &Parameters) -> Answer {
         return hangup();
     }
     let message = spoken(parameters.filled("Message").unwrap_or(GREETING));
-    let record = Element::new("Record").with("maxLength", LENGTH_S);
+    let mut record = Element::new("Record").with("maxLength", LENGTH_S);
+    if parameters.filled("Transcribe").is_some_and(|value| value != "false") {
+        record = record.with("transcribe", "true");
+    }
     Answer::Verbs(message.into_iter().chain([record, Element::new("Hangup")]).collect())
 }
 
@@ -31,6 +34,9 @@ mod tests {
             ask("voicemail", "Email=a%40b.example&Message=Speak"),
             "<Response><Say>Speak</Say><Record maxLength=\"120\"/><Hangup/></Response>"
         );
+        let transcribed = ask("voicemail", "Transcribe=true");
+        assert!(transcribed.contains("<Record maxLength=\"120\" transcribe=\"true\"/>"));
+        assert!(!ask("voicemail", "Transcribe=false").contains("transcribe="));
         let after = ask("voicemail", "RecordingUrl=http%3A%2F%2Fa");
         assert_eq!(after, "<Response><Hangup/></Response>");
     }
