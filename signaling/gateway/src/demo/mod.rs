@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use control::ApiRequest;
 use http_server::ApiCall;
-use shared::{AccountSid, CredentialListSid, DomainSid};
+use shared::{AccountSid, BinSid, CredentialListSid, DomainSid};
 use shell::{hex, random};
 use store::{
     Credential, CredentialList, CredentialListParameters, CredentialParameters, Cursor,
     DomainParameters, HttpMethod, MappedList, PageRequest, Patch, Reader, Reply, Resource, Secret,
-    Write, WriteError,
+    TwimlBin, TwimlBinParameters, Write, WriteError,
 };
 use tokio::sync::oneshot;
 
@@ -64,6 +64,8 @@ pub struct Demo {
     pub domain: String,
     /// The address of the application.
     pub application: SocketAddr,
+    /// The sample TwiML Bin.
+    pub bin: BinSid,
 }
 
 /// The settings of the demo: loopback, a folder of its own, its domain for calls to our own address.
@@ -126,6 +128,7 @@ pub fn set_up(gateway: &Gateway, data_dir: &Path) -> Result<Demo, DemoError> {
     maker.credential(list, &password)?;
     let domain = maker.domain(&format!("http://{address}"))?;
     maker.mapping(domain, list)?;
+    let bin = maker.bin()?;
 
     let sip = gateway.addresses.udp.first().or(gateway.addresses.tcp.first());
     let sip = sip.map_or_else(|| "127.0.0.1".to_owned(), |address| reachable(*address).to_string());
@@ -142,6 +145,7 @@ pub fn set_up(gateway: &Gateway, data_dir: &Path) -> Result<Demo, DemoError> {
         password,
         domain: format!("{NAME}.sip.{}", gateway.snapshot.suffix().as_str()),
         application: address,
+        bin,
     })
 }
 
@@ -218,6 +222,24 @@ impl Maker<'_> {
         }
     }
 
+    /// A bin that its owner changed or deleted meanwhile stays as it is, or comes back.
+    fn bin(&self) -> Result<BinSid, DemoError> {
+        let reader: &dyn Reader = &*self.gateway.reader;
+        let bins = reader.resources::<TwimlBin>(self.account.0, ALL)?.rows;
+        if let Some(bin) = bins.into_iter().find(|bin| bin.friendly_name == NAME) {
+            return Ok(bin.sid);
+        }
+        let write = Write::create(TwimlBinParameters {
+            friendly_name: Patch::Set(NAME.to_owned()),
+            content: Patch::Set(BIN.to_owned()),
+            ..TwimlBinParameters::default()
+        });
+        match self.write("TwiML Bin", write)? {
+            Reply::Resource(Resource::TwimlBin(bin), _) => Ok(bin.sid),
+            _ => Err(DemoError::Ended),
+        }
+    }
+
     fn mapping(&self, domain: DomainSid, list: CredentialListSid) -> Result<(), DemoError> {
         let list = MappedList::CallsCredentialList(list);
         if self.gateway.snapshot.mappings(domain).any(|mapping| mapping.list == list) {
@@ -226,6 +248,13 @@ impl Maker<'_> {
         self.write("mapping", Write::CreateMapping { domain, list }).map(drop)
     }
 }
+
+/// The bin that most people have: it dials the called user or number.
+const BIN: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<Response>
+  <Dial callerId="{{#e164}}{{From}}{{/e164}}">{{#e164}}{{To}}{{/e164}}</Dial>
+</Response>
+"#;
 
 /// The password in the file, or a new one that the rules of the contract accept.
 fn password(path: &PathBuf) -> Result<Secret, DemoError> {
@@ -266,7 +295,7 @@ impl Demo {
         let http = gateway.addresses.http.first().copied().map(reachable);
         let base = http.map_or_else(String::new, |address| format!("http://{address}"));
         let (sid, token) = (gateway.account.sid, gateway.account.auth_token.expose_secret());
-        let (address, domain) = (&self.sip_address, &self.domain);
+        let (address, domain, bin) = (&self.sip_address, &self.domain, self.bin);
         let (user, password) = (self.username, self.password.expose_secret());
         let registrar = address.split('@').next_back().unwrap_or(address);
         let over_tls = gateway.addresses.tls.first().map_or_else(String::new, |tls| {
@@ -303,6 +332,10 @@ Node (npm install twilio)
   const client = require("twilio")("{sid}", "{token}");
   for (const d of ["api", "voice", "monitor"]) client[d].baseUrl = "{base}";
   client.calls.list({{ limit: 5 }}).then(calls => console.log(calls.map(call => call.sid)));
+
+TwiML Bin, a document that the gateway answers calls with
+  curl '{base}/twiml/{bin}?From=%2B15550100&To=sip:%2B15550123@{domain}'
+  As the VoiceUrl of a domain or number: {base}/twiml/{bin}
 
 Ctrl-C ends it.
 "#

@@ -1,5 +1,6 @@
 //! The demo and the built-in phone, as a newcomer meets them.
 
+use std::io::BufRead as _;
 use std::process::{Command, Output, Stdio};
 
 use crate::application::{Answer, Application};
@@ -86,4 +87,27 @@ fn the_built_in_phone_calls_with_digest_presses_keys_and_records() {
     let heard = std::fs::read(folder.path().join("heard.wav")).expect("a recording");
     assert_eq!(&heard[..4], b"RIFF");
     assert!(heard.len() > 16_000, "{} bytes were heard\n{printed}", heard.len());
+}
+
+#[test]
+fn the_demo_prints_a_bin_that_renders_the_number_that_is_called() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let ports = crate::gateway::media_ports(20);
+    let mut command = Command::new(binary());
+    command.args(["demo", "--set", "sip.udp=[\"127.0.0.1:0\"]", "--set", "sip.tcp=[]"]);
+    command.args(["--set", "sip.tls=[]", "--set", "http.listen=[\"127.0.0.1:0\"]"]);
+    command.args(["--set", &format!("media.ports=\"{ports}-{}\"", ports + 19)]);
+    let mut demo = command
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the demo starts");
+    let printed = std::io::BufReader::new(demo.stdout.take().expect("a pipe"));
+    let line = printed.lines().map_while(Result::ok).find(|line| line.contains("/twiml/EH"));
+    let line = line.expect("the line of the bin").trim().to_owned();
+    let shown = Command::new("sh").args(["-c", &format!("{line} -sS")]).output();
+    demo.kill().and_then(|()| demo.wait().map(drop)).expect("it is our child");
+    let document = String::from_utf8(shown.expect("sh runs").stdout).expect("UTF-8");
+    assert!(document.contains("<Dial callerId=\"+15550100\">+15550123</Dial>"), "{document}");
 }
