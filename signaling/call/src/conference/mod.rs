@@ -13,12 +13,17 @@
 //! The first member decides what belongs to the conference and not to a member ([`Terms`]).
 
 mod callback;
+mod changes;
+mod effect;
 mod event;
 mod input;
 mod machine;
 mod member;
+#[cfg(test)]
+mod tests;
 
+pub use self::effect::{ConferenceEffect, Departure};
 pub use self::event::ConferenceEvent;
 pub use self::input::{ConferenceInput, Music};
-pub use self::machine::{Conference, ConferenceEffect, Departure};
+pub use self::machine::Conference;
 pub use self::member::{Beep, Entry, Member, MemberChange, MemberTerms, Role, Terms, Voice};
