@@ -71,8 +71,8 @@ impl Speech {
         self.parts.iter().map(of_part).sum()
     }
 
-    /// The text in pieces of whole sentences, the first one short: a voice that needs time for a text is heard after
-    /// the first piece, and makes the next one while that plays. A short text is one piece.
+    /// Splits the text into pieces of whole sentences. The first piece is short, because a slow voice is silent until it has
+    /// made it; the voice makes each further piece while the one before plays. A short text is one piece.
     pub(crate) fn in_pieces(self) -> Vec<Self> {
         if self.characters() <= PIECE_CHARACTERS {
             return vec![self];

@@ -109,7 +109,7 @@ impl Endpointer {
         }
     }
 
-    /// Ends the utterance, if there is one, and forgets what was heard.
+    /// Ends the utterance, if one is open, and drops the frames that are kept for the next one.
     pub fn rest(&mut self) {
         self.recent.clear();
         self.state = State::Quiet { voiced: 0 };

@@ -6,10 +6,11 @@
 //!        ^──interrupt── gate, key: drops sentences and audio at once
 //! ```
 //!
-//! The shell opens the socket and calls [`RelaySession::begin`]. A voice is asked for one sentence at a time and
-//! answers with audio while it makes it. Frames of the tap come every 20 ms: they tell how much has been heard, pace
-//! what the core gets, and are where speech is noticed, so an interruption waits for no other thread: the order to
-//! drop the core's audio leaves with the frame that decided it.
+//! The shell opens the socket and calls [`RelaySession::begin`]. The session orders one sentence at a time from a voice, which
+//! returns the audio piece by piece while it makes it. A frame of the tap arrives every 20 ms. Each frame reports how much
+//! of the feed has passed, releases the next audio to the core, and goes through the gate that detects speech. An
+//! interruption therefore waits for no other thread: the order to drop the core's audio leaves with the frame that
+//! decided it.
 
 use shared::{Code, FRAME_SAMPLES};
 

@@ -122,8 +122,8 @@ impl Talk {
         self.pieces.front().map(|piece| piece.interruptible)
     }
 
-    /// Ends everything, and tells what was heard of it: whole pieces, and of the one that is heard as many words as
-    /// its share of the audio.
+    /// Drops all pieces, and returns the words that the party has heard: those of whole pieces, and of the piece that plays
+    /// the words in proportion to its audio that has played.
     pub fn interrupt(&mut self, position: u64) -> Interrupted {
         let mut words = std::mem::take(&mut self.heard);
         let mut bytes = self.heard_bytes;

@@ -5,11 +5,10 @@
 //!   piece 2:          load ahead ──────────> play ──> ended ──> next verb
 //! ```
 //!
-//! A prompt is loaded first and played then; `play` tells the two apart. A long text comes in pieces, so that its
-//! beginning is heard while a slow voice still makes its end: while one piece plays, the next one loads. Loading
-//! never blocks the call: a redirect or a hang-up aborts it, and a prompt that becomes ready later is ignored,
-//! because its id is not that of the running activity. `Then` is the only difference between a verb and the last
-//! words of a call.
+//! A prompt loads before it plays; `play` is set once it plays. A long text is split into pieces: while one piece plays, the
+//! next one loads, so the party hears the first piece while a slow voice still makes the last one. Loading never blocks
+//! the call. A redirect or a hang-up aborts it; a prompt that becomes ready later has the id of an activity that is over,
+//! and is ignored. `Then` says what follows: the next verb, or the end of the call.
 
 use shared::{Code, Now, PlayId};
 
