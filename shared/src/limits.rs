@@ -509,6 +509,8 @@ pub const STORE_COMMIT_MS_MAX: u64 = 5_000;
 
 /// Studio flows of one account. Past it: the request is refused.
 pub const FLOWS_ACCOUNT_MAX: usize = 500;
+/// Bytes of a flow's test users together. Past it: the request is refused.
+pub const TEST_USERS_BYTES_MAX: usize = 8 * 1024;
 /// Revisions that a flow keeps. Past it: the oldest one that is not published goes.
 pub const FLOW_REVISIONS_MAX: usize = 100;
 /// Executions of flows that are active at once. Past it: 503 to webhooks, which leads to the fallback URL, and to REST.

@@ -15,6 +15,7 @@ pub(crate) fn json(rendering: &Rendering, reply: &Reply) -> Value {
     match (reply, shape) {
         (Reply::Resource(Resource::Flow(row), _), _) => flows::json(row, frame),
         (Reply::Execution(row), _) => executions::json(row, frame),
+        (Reply::TestUsers(flow, users), _) => flows::test_users_json(*flow, users, frame),
         (Reply::Resource(resource, beside), _) => described::json_of(resource, beside),
         (Reply::Mapping(view), shape) => {
             mappings::json(view, matches!(shape, Shape::LegacyMapping))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::{AccountSid, CallSid, Code, DomainSid, ExecutionSid, RecordingSid};
+use shared::{AccountSid, CallSid, Code, DomainSid, ExecutionSid, FlowSid, RecordingSid};
 
 use crate::binding::BindingChanges;
 use crate::calls::CallRecord;
@@ -52,6 +52,13 @@ pub enum Change {
         account: AccountSid,
         /// The SID of the execution.
         execution: ExecutionSid,
+    },
+    /// The test users of a flow, in place of those before. Precondition: the flow exists.
+    SetTestUsers {
+        /// The SID of the flow.
+        flow: FlowSid,
+        /// Addresses, separated by blanks.
+        users: String,
     },
     /// A conference's record, new or newer. No precondition: one machine owns it, so no other writes it.
     PutConference(Arc<ConferenceRecord>),

@@ -63,6 +63,7 @@ impl Change {
             | Self::Unmap { .. }
             | Self::DeleteCall { .. }
             | Self::DeleteExecution { .. }
+            | Self::SetTestUsers { .. }
             | Self::DeleteRecording { .. }
             | Self::NoteUpload { .. }
             | Self::NoteTranscript { .. }

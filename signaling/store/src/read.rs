@@ -120,6 +120,8 @@ pub trait Reader {
     ) -> Result<Option<ExecutionRecord>, StoreError>;
     /// Numbers of the revisions that a flow keeps, at most [`shared::limits::FLOW_REVISIONS_MAX`].
     fn flow_revisions(&self, flow: FlowSid) -> Result<Vec<u64>, StoreError>;
+    /// Addresses whose calls walk the flow's newest revision, separated by blanks.
+    fn flow_test_users(&self, flow: FlowSid) -> Result<String, StoreError>;
     /// A flow as it was in a revision.
     fn flow_revision(&self, flow: FlowSid, number: u64) -> Result<Option<Flow>, StoreError>;
     /// A recording's metadata, also of a deleted one.

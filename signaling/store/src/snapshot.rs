@@ -232,6 +232,7 @@ impl Snapshot {
             | Change::DeleteCall { .. }
             | Change::PutExecution(_)
             | Change::DeleteExecution { .. }
+            | Change::SetTestUsers { .. }
             | Change::PutConference(_)
             | Change::PutRecording(_)
             | Change::DeleteRecording { .. }

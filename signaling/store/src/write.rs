@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use shared::{
-    AccountSid, BindingSid, CallSid, Code, DomainSid, ExecutionSid, LiveTranscriptionSid,
+    AccountSid, BindingSid, CallSid, Code, DomainSid, ExecutionSid, FlowSid, LiveTranscriptionSid,
     RecordingSid, SiprecSid, StreamSid,
 };
 
@@ -75,6 +75,13 @@ pub enum Write {
     },
     /// `DELETE Calls/{sid}`: only of an ended call (20009). The database decides, as the snapshot holds no calls.
     DeleteCall(CallSid),
+    /// The test users of a flow, in place of those before.
+    SetTestUsers {
+        /// The flow of the path.
+        flow: FlowSid,
+        /// Addresses, separated by blanks.
+        users: String,
+    },
     /// Delete the record of an execution that has ended.
     DeleteExecution(ExecutionSid),
     /// `DELETE Recordings/{sid}`: only of one that has ended.
@@ -161,6 +168,8 @@ pub enum Reply {
     Validation(Box<Validation>),
     /// The execution of a flow as it is now.
     Execution(Arc<ExecutionRecord>),
+    /// The test users of a flow as they are now: addresses, separated by blanks.
+    TestUsers(FlowSid, String),
     /// The recording as it is now.
     Recording(Arc<RecordingRecord>),
     /// The stream as it is now.

@@ -106,3 +106,23 @@ fn an_execution_asks_for_two_addresses_and_an_object() {
         assert_eq!((refused.status, refused.code()), (400, code), "{form}");
     }
 }
+
+#[test]
+fn a_flow_has_test_users_who_are_no_revision_of_it() {
+    let mut house = House::new();
+    let flow =
+        form(&[("FriendlyName", "x"), ("Status", "draft"), ("Definition", &definition("a"))]);
+    let flow = format!("{PATH}/{}", house.post(PATH, &flow).sid());
+    let path = format!("{flow}/TestUsers");
+    assert_eq!(house.get(&path).body["test_users"], json!([]));
+    let set = house.post(&path, "TestUsers=%2B15550100&TestUsers=sip:ann@desk");
+    assert_eq!((set.status, &set.body["test_users"]), (200, &json!(["+15550100", "sip:ann@desk"])));
+    assert_eq!(house.get(&path).body["test_users"], set.body["test_users"]);
+    assert_eq!(house.get(&flow).body["revision"], 1);
+    let long = format!("TestUsers={}", "a".repeat(shared::limits::TEST_USERS_BYTES_MAX + 1));
+    assert_eq!(house.post(&path, &long).code(), 20422);
+    assert_eq!(house.post(&path, "").body["test_users"], json!([]));
+    assert_eq!(house.delete(&path).status, 405);
+    let nobody = format!("{PATH}/FW{}/TestUsers", "0".repeat(32));
+    assert_eq!(house.post(&nobody, "TestUsers=a").code(), 20404);
+}

@@ -241,6 +241,12 @@ impl store::Reader for Reader {
         numbers.map_err(unreadable)
     }
 
+    fn flow_test_users(&self, flow: FlowSid) -> Read<String> {
+        let sql = "SELECT users FROM flow_test_users WHERE flow = ?1";
+        let users = self.one(sql, &[&Bits(flow.0)], |row| row.get(0))?;
+        Ok(users.unwrap_or_default())
+    }
+
     fn flow_revision(&self, flow: FlowSid, number: u64) -> Read<Option<Flow>> {
         let Ok(number) = i64::try_from(number) else { return Ok(None) };
         self.one(

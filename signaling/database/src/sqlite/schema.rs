@@ -452,6 +452,12 @@ INSERT INTO flow_revisions
            coalesce(published_ms, updated_ms)
     FROM flows WHERE published_revision < revision;
 ",
+    "
+CREATE TABLE flow_test_users (
+    flow BLOB PRIMARY KEY REFERENCES flows(sid) ON DELETE CASCADE,
+    users TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+",
 ];
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use shared::FlowSid;
 use shared::limits::FLOW_REVISIONS_MAX;
-use store::{FlowParameters, Patch, Reply, Resource, ResourceKind, Write};
+use store::{Conflict, FlowParameters, Outcome, Patch, Reply, Resource, ResourceKind, Write};
 
 use super::{House, MAIN, Place, T0};
 
@@ -62,6 +62,24 @@ fn a_flow_keeps_its_newest_revisions_and_the_published_one_over_a_kill<P: Place>
     assert_eq!(numbers(&house, flow.sid), [0_u64; 0]);
 }
 
+fn test_users_stay_over_a_kill_and_go_with_their_flow<P: Place>() {
+    let mut house = House::<P>::new();
+    let created = house.write(MAIN, &Write::create(parameters("draft", "\"one\"")));
+    let Reply::Resource(Resource::Flow(flow), _) = created else { panic!("not a flow") };
+    let users = |house: &House<P>| house.reader().flow_test_users(flow.sid).unwrap();
+    assert_eq!(users(&house), "");
+    for set in ["ann", "ann bob"] {
+        house.write(MAIN, &Write::SetTestUsers { flow: flow.sid, users: set.to_owned() });
+    }
+    let mut house = house.reopen(T0);
+    assert_eq!(users(&house), "ann bob");
+    let late = house.plan(MAIN, &Write::SetTestUsers { flow: flow.sid, users: String::new() });
+    house.write(MAIN, &Write::delete(ResourceKind::Flow, flow.sid.0));
+    assert_eq!(house.batch(&[late.change]), [Outcome::Conflict(Conflict::Missing)]);
+    assert_eq!(users(&house), "");
+}
+
 over_each_driver! {
+    test_users_stay_over_a_kill_and_go_with_their_flow,
     a_flow_keeps_its_newest_revisions_and_the_published_one_over_a_kill,
 }

@@ -178,7 +178,8 @@ impl Studio {
             return Some(xml(studio::empty_document()));
         }
         let row = self.flow(account, flow).await.ok()??;
-        let Some(definition) = row.published_definition else {
+        let contact = parameters.get("From").unwrap_or_default();
+        let Some(definition) = self.definition(&row, contact).await else {
             return Some(plain(StatusCode::NOT_FOUND, "The flow was not published.\n"));
         };
         if !self.0.running.may_start(account, Clock.now().mono, Started::ByCall) {
@@ -229,7 +230,7 @@ impl Studio {
     async fn command(self, command: ExecutionCommand) -> ApiAnswer {
         match command {
             ExecutionCommand::Create { account, flow, to, from, parameters } => {
-                let Some(definition) = &flow.published_definition else {
+                let Some(definition) = self.definition(&flow, &to).await else {
                     let message = "The flow was not published";
                     return Err(WriteError::new(404, Code::STUDIO_REVISION, message));
                 };
@@ -247,7 +248,7 @@ impl Studio {
                     serde_json::from_str::<serde_json::Value>(&parameters).unwrap_or_default(),
                 );
                 let trigger = Trigger::Request { to, from, parameters };
-                let live = self.begin(account, flow.sid, definition, trigger, None).await;
+                let live = self.begin(account, flow.sid, &definition, trigger, None).await;
                 let live = live.ok_or_else(WriteError::unavailable)?;
                 let record = self.record(&live, &*live.execution.lock().await);
                 let studio = self.clone();
@@ -263,6 +264,16 @@ impl Studio {
                 let row: Option<ExecutionRecord> = row.map_err(|_| WriteError::unavailable())?;
                 row.map(|row| Reply::Execution(Arc::new(row))).ok_or_else(WriteError::not_found)
             }
+        }
+    }
+
+    /// The definition that a contact walks: the published one, a test user the newest one.
+    async fn definition(&self, row: &store::Flow, contact: &str) -> Option<String> {
+        let flow = row.sid;
+        let users = self.read(move |reader| reader.flow_test_users(flow)).await.ok()?;
+        match users.split_whitespace().any(|user| user == contact || user == user_of(contact)) {
+            true => Some(row.definition.clone()),
+            false => row.published_definition.clone(),
         }
     }
 
@@ -297,6 +308,12 @@ impl Studio {
         parts.nudge.ring();
         is_kept
     }
+}
+
+/// The user of a SIP address, whose host and port change with the place of a phone; any other address as it is.
+fn user_of(contact: &str) -> &str {
+    let rest = contact.strip_prefix("sip:").or_else(|| contact.strip_prefix("sips:"));
+    rest.and_then(|rest| rest.split_once('@')).map_or(contact, |(user, _)| user)
 }
 
 fn response(answered: Option<Answered>) -> HostedAnswer {

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::application::{Answer, Application};
 use crate::gateway::Gateway;
+use crate::rest::request;
 use crate::rtp::Party;
 use crate::sdk;
 use crate::sipp::{self, Sipp};
@@ -55,6 +56,41 @@ fn a_contact_has_one_execution_that_rest_ends_and_deletes_and_rest_begins_twenty
             silent.port()
         ),
     );
+}
+
+#[test]
+fn a_test_user_walks_the_draft_and_everybody_else_what_is_published() {
+    let (gateway, folder) = (Gateway::start(""), tempfile::tempdir().expect("a folder"));
+    let (sid, url) = publish(&gateway, folder.path(), &flow(&[trigger("incomingCall", "")]));
+    let draft = json!({"variables": [{"key": "tried", "value": "yes"}]});
+    let draft = flow(&[
+        trigger("incomingCall", "draft"),
+        state("draft", "set-variables", &draft, &[("next", "")]),
+    ]);
+    sdk::node(
+        &gateway,
+        &format!(
+            "const flow = client.studio.v2.flows('{sid}');\n\
+             await flow.update({{status: 'draft', definition: {draft}}});\n\
+             const set = await flow.testUsers().update({{testUsers: ['alice', 'bob']}});\n\
+             const got = await flow.testUsers().fetch();\n\
+             if (String([set.testUsers, got.testUsers]) !== 'alice,bob,alice,bob') throw got;"
+        ),
+    );
+    let domain = gateway.domain("desk", &[("VoiceUrl", &url)]);
+    gateway.allow_address(&domain, "127.0.0.1");
+    let path = format!("/v2/Flows/{sid}/Executions");
+    let party = Party::new();
+    for (caller, tried) in [("alice", json!("yes")), ("carol", json!(null))] {
+        let scenario = sipp::invite("") + &sipp::answered() + &sipp::hung_up();
+        let scenario = scenario.replace("From: <sip:alice@", &format!("From: <sip:{caller}@"));
+        let call = Sipp::caller(&scenario, party.port()).key("formats", "0");
+        call.call(gateway.sip_udp, 1).expect_success();
+        let newest = request(&gateway, "GET", &path, &[]).json()["executions"][0].clone();
+        let from = &newest["context"]["trigger"]["call"]["From"];
+        assert!(from.as_str().is_some_and(|from| from.contains(caller)), "{newest}");
+        assert_eq!(newest["context"]["flow"]["variables"]["tried"], tried, "{caller}");
+    }
 }
 
 #[test]

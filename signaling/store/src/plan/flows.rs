@@ -1,12 +1,14 @@
 //! Rules of Studio flows. Sans-IO.
 
-use shared::{AccountSid, FlowSid};
+use shared::limits::TEST_USERS_BYTES_MAX;
+use shared::{AccountSid, Code, FlowSid};
 
-use super::{Plan, Rules};
+use super::{Checked, Plan, Planned, Rules};
+use crate::change::Change;
 use crate::kind::ResourceKind;
 use crate::rules;
 use crate::studio::{Flow, FlowParameters, PUBLISHED};
-use crate::write::WriteError;
+use crate::write::{Reply, WriteError};
 
 impl Rules for Flow {
     fn create(
@@ -41,6 +43,22 @@ impl Rules for Flow {
     ) -> Result<(), WriteError> {
         let revision = self.revision + 1;
         revise(self, plan, revision, given)
+    }
+}
+
+impl Plan<'_> {
+    /// No revision of the flow: who tests it is not part of it.
+    pub(super) fn set_test_users(&self, flow: FlowSid, users: &str) -> Checked {
+        self.row::<Flow>(None, flow.0)?;
+        if users.len() > TEST_USERS_BYTES_MAX {
+            let message = format!("TestUsers may have {TEST_USERS_BYTES_MAX} bytes together");
+            return Err(WriteError::invalid(Code::INVALID_PARAMETER, message));
+        }
+        let users = users.to_owned();
+        Ok(Planned {
+            change: Change::SetTestUsers { flow, users: users.clone() },
+            reply: Reply::TestUsers(flow, users),
+        })
     }
 }
 

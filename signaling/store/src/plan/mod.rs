@@ -135,6 +135,7 @@ impl Snapshot {
                 change: Change::DeleteExecution { account, execution: *execution },
                 reply: Reply::Deleted,
             }),
+            Write::SetTestUsers { flow, users } => plan.set_test_users(*flow, users),
             Write::DeleteRecording { recording, call } => Ok(Planned {
                 change: Change::DeleteRecording {
                     account,

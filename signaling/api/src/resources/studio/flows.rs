@@ -7,12 +7,14 @@ use studio::Problem;
 
 use super::flow_of;
 use crate::auth::unreadable;
-use crate::context::{Answered, CollectionVerb, Context, InstanceVerb, READ_WRITE_OR_DELETE, Step};
+use crate::context::{
+    Answered, CollectionVerb, Context, InstanceVerb, READ_OR_WRITE, READ_WRITE_OR_DELETE, Step,
+};
 use crate::date::iso8601;
 use crate::described::given_of;
 use crate::lookup::sid;
 use crate::paging::{ListRow, paging};
-use crate::response::{Frame, more_info};
+use crate::response::{Frame, method_not_allowed, more_info};
 
 pub(crate) fn collection(context: &Context<'_>) -> Answered {
     match context.collection_verb()? {
@@ -115,6 +117,30 @@ pub(crate) fn revision(context: &Context<'_>, flow: &str, revision: &str) -> Ans
 
 fn revision_of(context: &Context<'_>, row: &Flow, number: u64) -> Result<Option<Flow>, WriteError> {
     context.reader.flow_revision(row.sid, number).map_err(unreadable)
+}
+
+/// Addresses that try the newest revision before it is published.
+pub(crate) fn test_users(context: &Context<'_>, flow: &str) -> Answered {
+    let flow = flow_of(context, flow)?.sid;
+    match context.instance_verb_of(READ_OR_WRITE)? {
+        InstanceVerb::Fetch => {
+            let users = context.reader.flow_test_users(flow).map_err(unreadable)?;
+            context.ok(&test_users_json(flow, &users, context.frame))
+        }
+        InstanceVerb::Update => {
+            let users: Vec<_> = context.form.words("TestUsers").collect();
+            context.update(Write::SetTestUsers { flow, users: users.join(" ") })
+        }
+        InstanceVerb::Delete => Err(method_not_allowed(READ_OR_WRITE)),
+    }
+}
+
+pub(crate) fn test_users_json(flow: FlowSid, users: &str, frame: &Frame) -> Value {
+    json!({
+        "sid": flow,
+        "test_users": users.split_whitespace().collect::<Vec<_>>(),
+        "url": format!("{}/v2/Flows/{flow}/TestUsers", frame.base),
+    })
 }
 
 fn row_of(row: &Flow, frame: &Frame) -> ListRow {

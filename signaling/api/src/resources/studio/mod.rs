@@ -28,6 +28,7 @@ pub(crate) fn below(context: &Context<'_>, path: &[&str]) -> Answered {
         [flow] => flows::instance(context, flow),
         [flow, "Revisions"] => flows::revisions(context, flow),
         [flow, "Revisions", revision] => flows::revision(context, flow, revision),
+        [flow, "TestUsers"] => flows::test_users(context, flow),
         [flow, "Executions"] => executions::collection(context, flow),
         [flow, "Executions", execution] => executions::instance(context, flow, execution),
         [flow, "Executions", execution, "Context"] => {

@@ -172,6 +172,9 @@ fn write(transaction: &Transaction<'_>, sealer: &dyn Sealer, change: &Change) ->
         Change::DeleteExecution { account, execution } => {
             delete_execution(transaction, Bits(account.0), Bits(execution.0))
         }
+        Change::SetTestUsers { flow, users } => {
+            revisions::set_test_users(transaction, Bits(flow.0), users)
+        }
         Change::PutConference(conference) => put(transaction, &**conference),
         Change::PutRecording(recording) => put(transaction, &**recording),
         Change::DeleteRecording { account, call, recording, deleted_ms } => delete_recording(

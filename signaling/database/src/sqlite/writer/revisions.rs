@@ -1,12 +1,13 @@
-//! Revisions of Studio flows: a copy of the row each time it changes, in the transaction of the change.
+//! What a flow has beside its row. Its revisions: a copy of the row each time it changes, in the transaction of the change.
 //!
-//! A flow keeps its newest [`FLOW_REVISIONS_MAX`]. Past that the oldest goes, but never the published one, which answers calls.
+//! A flow keeps its newest [`FLOW_REVISIONS_MAX`]. Past that the oldest goes, but never the published one, which answers calls. Its
+//! test users.
 
 use rusqlite::{Transaction, params};
 use shared::limits::FLOW_REVISIONS_MAX;
-use store::Resource;
+use store::{Conflict, Resource, ResourceKind};
 
-use super::Written;
+use super::{Written, conflict_of};
 use crate::sqlite::sql::Bits;
 
 /// Keeps the flow as it was just written.
@@ -30,4 +31,11 @@ pub(super) fn keep(transaction: &Transaction<'_>, resource: &Resource) -> Writte
     let published = flow.published_revision.map(|number| number as i64);
     while drop_oldest.execute(params![sid, FLOW_REVISIONS_MAX as i64, published])? > 0 {}
     Ok(())
+}
+
+pub(super) fn set_test_users(transaction: &Transaction<'_>, flow: Bits, users: &str) -> Written {
+    let put = transaction
+        .prepare_cached("INSERT OR REPLACE INTO flow_test_users VALUES (?1, ?2)")?
+        .execute(params![flow, users]);
+    conflict_of(put, ResourceKind::Flow, Conflict::Missing).map(drop)
 }
