@@ -676,6 +676,33 @@ pub const TALES: &[Tale] = &[
         },
     },
     Tale {
+        name: "a recording server learns whom the caller talks with",
+        documents: &[
+            (
+                "/voice",
+                "<Start><Siprec connectorName=\"takes\" track=\"inbound_track\"/></Start>\
+                 <Dial action=\"/next\"><Sip>sip:bob@10.0.0.3</Sip></Dial>",
+            ),
+            ("/next", "<Gather timeout=\"5\"/>"),
+        ],
+        answers: (true, true),
+        act: |world| {
+            world.call(ms(100));
+            talk(world, BOB);
+            world.user(ms(8_000), BOB, Command::HangUp);
+        },
+        expect: |check| {
+            check.hears(BOB, ALICE);
+            check.hears(ALICE, BOB);
+            let others: Vec<&str> = check.world.server.others.iter().map(String::as_str).collect();
+            let [first, with_bob, last] = others.as_slice() else {
+                return check.same("descriptions", others.len(), 3);
+            };
+            check.same("whom she talks with", *with_bob, "sip:bob@10.0.0.3");
+            check.same("and afterwards", *last, *first);
+        },
+    },
+    Tale {
         name: "a recording server challenges and the gateway logs in",
         documents: &[(
             "/voice",

@@ -91,6 +91,8 @@ pub enum CallInput {
     /// The party holds the call, or resumes it: the direction of our media from now on. Not said before the first that is
     /// not [`Direction::SendRecv`].
     Direction(Direction),
+    /// The party talks with another call's party, by its URI or number, or (`None`) with the gateway alone.
+    Partner(Option<String>),
     /// The party pressed a key, in ASCII: `0-9 * # A-D`.
     Digit(u8),
     /// A recording takes no more audio.

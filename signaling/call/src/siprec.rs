@@ -2,7 +2,7 @@
 //!
 //! The party of the call sends stream 1, what it hears is stream 2. Labels are those of the media descriptions of the
 //! INVITE; a session that records one track has its stream alone. The description is always complete, and sent again when
-//! the party holds the call or resumes it. `<Parameter>`s of the customer stand in an
+//! the party holds the call, resumes it, or talks with somebody else. `<Parameter>`s of the customer stand in an
 //! extension element (RFC 7865 §7).
 
 use base64::Engine as _;
@@ -12,8 +12,8 @@ use shared::{Direction, Random};
 
 use crate::date::iso8601;
 
-/// A recording session as its metadata describe it. All of it stays for the life of the session, so that each document
-/// names what the one before named.
+/// A recording session as its metadata describe it. All but the other participant stays for the life of the session, so that
+/// each document names what the one before named.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded {
     /// The party of the call: its URI or number.
@@ -51,6 +51,12 @@ impl Ids {
 }
 
 impl Recorded {
+    /// Somebody else is the other participant, under a name of its own.
+    pub fn talk_with(&mut self, other: &str, random: &mut Random) {
+        other.clone_into(&mut self.other);
+        self.ids.other = unique(random);
+    }
+
     /// The whole description, for an INVITE. `direction` is that of our media with the party: a stream that the party
     /// does not send, or hear, has no participants while it holds the call.
     pub fn metadata(&self, direction: Direction) -> String {

@@ -130,3 +130,26 @@ fn a_party_that_holds_the_call_and_resumes_it_is_described_anew_each_time() {
     let words = story.tell('a', CallInput::Direction(Inactive));
     assert_eq!(words, Vec::<String>::new(), "the session is being stopped");
 }
+
+#[test]
+fn whom_the_party_talks_with_is_the_other_participant() {
+    let (mut story, _) = Story::with(
+        "<Start><Siprec connectorName=\"srs\" name=\"a\"/></Start><Gather timeout=\"600\" numDigits=\"9\"/>",
+    );
+    let bob = || CallInput::Partner(Some("sip:bob@10.0.0.3".to_owned()));
+    let before = story.siprecs[0].metadata.clone();
+    for (partner, expected) in [(CallInput::Partner(None), 0), (bob(), 1), (bob(), 0)] {
+        assert_eq!(story.tell('a', partner).len(), expected);
+    }
+    let with_bob = story.metadata.clone();
+    assert!(with_bob.contains("aor=\"sip:bob@10.0.0.3\""), "{with_bob}");
+    let names = |text: &str| -> Vec<String> {
+        let parts = text.split("<participant participant_id=\"").skip(1);
+        parts.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    };
+    let (before, after) = (names(&before), names(&with_bob));
+    assert_eq!(before[0], after[0], "the party stays");
+    assert_ne!(before[1], after[1], "the other is another one");
+    assert_eq!(story.tell('a', CallInput::Partner(None)).len(), 1);
+    assert!(!story.metadata.contains("bob"), "{}", story.metadata);
+}

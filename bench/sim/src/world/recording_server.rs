@@ -85,6 +85,8 @@ pub struct RecordingServer {
     heard: BTreeMap<u16, Vec<u8>>,
     /// Participants that send, of each description in order of arrival.
     pub senders: Vec<usize>,
+    /// The second participant of each description.
+    pub others: Vec<String>,
     /// What the gateway sent and should not have.
     pub wrong: Vec<String>,
 }
@@ -197,6 +199,8 @@ impl RecordingServer {
             return ServerOutcome::one(answer);
         }
         self.senders.push(body.matches("<send>").count());
+        let other = body.split("aor=\"").nth(2).and_then(|rest| rest.split('"').next());
+        self.others.push(other.unwrap_or_default().to_owned());
         let is_first = session.acknowledged == 0;
         let trying = respond(&request, 100);
         let wait_ms = if session.manner == Manner::Late && is_first { 8_000 } else { 20 };

@@ -104,18 +104,13 @@ impl Call {
     fn order_siprec(&mut self, now: Now, siprec: SiprecSid, settings: SiprecSettings) {
         debug_assert!(self.leg == Leg::Up, "a recording session needs the media of the leg");
         self.timeline("siprec", format_args!("{siprec} to {}", settings.connector));
-        let (from, to) = (&self.setup.from, &self.setup.to);
-        let (party, other) = match self.setup.direction {
-            CallDirection::Inbound => (from, to),
-            CallDirection::OutboundApi | CallDirection::OutboundDial => (to, from),
-        };
         let call_id = match &self.setup.sip {
             Some(facts) => &facts.call_id,
             None => &self.facts.answer.call_id,
         };
         let recorded = Box::new(Recorded {
-            party: party.clone(),
-            other: other.clone(),
+            party: self.party().to_owned(),
+            other: self.facts.partner.clone().unwrap_or_else(|| self.dialled().to_owned()),
             call_id: call_id.clone(),
             tracks: settings.tracks,
             parameters: settings.parameters.clone(),
@@ -140,6 +135,25 @@ impl Call {
         if std::mem::replace(&mut self.facts.direction, direction) == direction {
             return;
         }
+        self.describe_siprecs();
+    }
+
+    /// The party talks with somebody else: another participant takes the place of the one before.
+    pub(super) fn siprec_partner(&mut self, partner: Option<String>) {
+        if self.facts.partner == partner {
+            return;
+        }
+        self.facts.partner.clone_from(&partner);
+        let other = partner.unwrap_or_else(|| self.dialled().to_owned());
+        for state in self.siprecs.values_mut() {
+            state.recorded.talk_with(&other, &mut self.random);
+        }
+        self.describe_siprecs();
+    }
+
+    /// Has all servers get the metadata as they are now.
+    fn describe_siprecs(&mut self) {
+        let direction = self.facts.direction;
         let describe = |(siprec, state): (&SiprecSid, &SiprecState)| {
             let metadata = state.recorded.metadata(direction);
             CallEffect::UpdateSiprec { siprec: *siprec, metadata }
@@ -147,6 +161,22 @@ impl Call {
         let running = self.siprecs.iter().filter(|(_, state)| !state.is_stopping);
         let updates: Vec<CallEffect> = running.map(describe).collect();
         updates.into_iter().for_each(|update| self.effect(update));
+    }
+
+    /// The party of the call: its URI or number.
+    pub fn party(&self) -> &str {
+        match self.setup.direction {
+            CallDirection::Inbound => &self.setup.from,
+            CallDirection::OutboundApi | CallDirection::OutboundDial => &self.setup.to,
+        }
+    }
+
+    /// The other end, as the call was dialled.
+    fn dialled(&self) -> &str {
+        match self.setup.direction {
+            CallDirection::Inbound => &self.setup.to,
+            CallDirection::OutboundApi | CallDirection::OutboundDial => &self.setup.from,
+        }
     }
 
     fn end_siprec(&mut self, siprec: SiprecSid) {

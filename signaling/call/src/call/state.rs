@@ -57,6 +57,8 @@ pub(super) struct Facts {
     pub last_headers: Vec<Header>,
     /// Our media with the party: not `SendRecv` while it holds the call.
     pub direction: Direction,
+    /// The party at the other end of a bridge.
+    pub partner: Option<String>,
     /// A packet of the party's audio has arrived.
     pub is_heard: bool,
     /// A provisional response brought audio.

@@ -24,6 +24,8 @@ pub struct Story {
     pub streams: Vec<StreamPlan>,
     pub recognitions: Vec<RecognitionPlan>,
     pub siprecs: Vec<SiprecPlan>,
+    /// The last update of one.
+    pub metadata: String,
     pub sources: Vec<PromptSource>,
     prompt: Option<PromptId>,
     play: Option<PlayId>,
@@ -118,6 +120,7 @@ impl Story {
             streams: Vec::new(),
             recognitions: Vec::new(),
             siprecs: Vec::new(),
+            metadata: String::new(),
             sources: Vec::new(),
             prompt: None,
             play: None,
@@ -261,7 +264,9 @@ impl Story {
                 word
             }
             CallEffect::UpdateSiprec { metadata, .. } => {
-                format!("update siprec with {} senders", metadata.matches("<send>").count())
+                let senders = metadata.matches("<send>").count();
+                self.metadata = metadata;
+                format!("update siprec with {senders} senders")
             }
             CallEffect::StopSiprec { .. } => "stop siprec".to_owned(),
             CallEffect::StreamHeard { text, last, .. } => {

@@ -212,8 +212,11 @@ impl Control {
             let command = MediaCommand::Join { leg, joined: Joined::Party(other) };
             self.push(Effect::Media { core: leg.core, command });
         }
-        self.entry_mut(sid, |entry| set_peer(entry, Some(child)));
-        self.entry_mut(child, |entry| set_peer(entry, Some(sid)));
+        for (sid, peer) in [(sid, child), (child, sid)] {
+            self.entry_mut(sid, |entry| set_peer(entry, Some(peer)));
+            let party = self.calls.get(&peer).map(|entry| entry.call.party().to_owned());
+            self.tell(sid, CallInput::Partner(party));
+        }
         self.note(now, sid, Kind::Media, format_args!("bridged with {child}"));
         self.note(now, child, Kind::Media, format_args!("bridged with {sid}"));
     }
@@ -230,6 +233,7 @@ impl Control {
         if leg.is_some_and(|leg| leg.peer == Some(peer)) {
             self.media(sid, |leg| MediaCommand::Join { leg, joined: Joined::Nobody });
             self.entry_mut(sid, |entry| set_peer(entry, None));
+            self.tell(sid, CallInput::Partner(None));
         }
     }
 
