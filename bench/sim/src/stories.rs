@@ -118,6 +118,11 @@ const DOCUMENTS: &[(&str, &str)] = &[
          preemptible=\"true\"/></Connect>",
     ),
     (
+        "relay-preempts",
+        "<Connect action=\"/next\"><ConversationRelay url=\"wss://bots.example/preempting\" \
+         preemptible=\"true\"/></Connect>",
+    ),
+    (
         "relay-leaves",
         "<Connect action=\"/next\"><ConversationRelay url=\"wss://bots.example/leaving\" \
          hints=\"slow\"/></Connect>",

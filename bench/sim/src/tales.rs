@@ -616,6 +616,25 @@ pub const TALES: &[Tale] = &[
         },
     },
     Tale {
+        name: "an application interrupts itself with another answer",
+        documents: &[
+            (
+                "/voice",
+                "<Connect action=\"/next\"><ConversationRelay url=\"wss://bots.example/preempting\" \
+                 preemptible=\"true\"/></Connect>",
+            ),
+            HANGUP,
+        ],
+        answers: (true, true),
+        act: |world| world.call(ms(100)),
+        expect: |check| {
+            check.next("SessionStatus", "ended");
+            check.next("HandoffData", "done");
+            // Two seconds of the first answer, and 300 ms of the second.
+            check_heard_ms(check, 2_040..=2_300);
+        },
+    },
+    Tale {
         name: "an application by text closes in the middle of its sentence",
         documents: &[
             (

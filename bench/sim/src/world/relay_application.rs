@@ -22,6 +22,8 @@ enum Manner {
     Slow,
     /// Sends what does not conform among what does, and ends the session after 6 s.
     Babbling,
+    /// Talks, begins another answer in the middle of it, and ends the session.
+    Preempting,
     /// Talks, and closes in the middle of a sentence.
     Leaving,
     /// Talks, and its connection breaks in the middle of a sentence.
@@ -37,6 +39,7 @@ impl Manner {
             "talking" => Some(Self::Talking),
             "slow" => Some(Self::Slow),
             "babbling" => Some(Self::Babbling),
+            "preempting" => Some(Self::Preempting),
             "leaving" => Some(Self::Leaving),
             "vanishing" => Some(Self::Vanishing),
             "handing-over" => Some(Self::HandingOver),
@@ -104,6 +107,11 @@ impl RelayApplication {
                 let play =
                     json!({"type": "play", "source": source, "loop": 2, "preemptible": true});
                 says(4_000, play);
+            }
+            (Manner::Preempting, "setup") => {
+                talk(40, &mut says);
+                says(2_000, token("Stop. ", true));
+                says(5_000, end(&Value::from("done")));
             }
             (Manner::Babbling, "setup") => babble(acts),
             (Manner::Leaving | Manner::Vanishing, "setup") => {
