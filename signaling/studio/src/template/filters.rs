@@ -14,6 +14,7 @@ use liquid_lib::stdlib;
 
 use super::arithmetic;
 use super::budget::{Budget, must_fit, pay_for};
+use crate::data::Data;
 
 pub(super) fn register(language: &mut Language) {
     macro_rules! standard {
@@ -48,15 +49,29 @@ const OWN: &[(&str, Apply)] = &[
     ("replace", replace),
     ("join", join),
     ("to_json", |input, _| Ok(Value::scalar(json(&input.to_value()).to_string()))),
+    (PRINTED, |input, _| Ok(Value::scalar(text(input).into_owned()))),
 ];
 
+/// The last filter of each value that a template prints; `scan` adds it.
+pub(super) const PRINTED: &str = "printed_in_order";
+
+/// A value as text. An object of the language has its keys in an order of chance, so it is printed as ours is: as
+/// JSON, sorted. The items of a list follow each other, as the language prints them.
 fn text(value: &dyn ValueView) -> KStringCow<'_> {
-    value.to_kstr()
+    if value.as_object().is_some() && !value.is_nil() {
+        return KStringCow::from_string(Data::from_view(value).to_json().to_string());
+    }
+    match value.as_array() {
+        Some(list) => {
+            KStringCow::from_string(list.values().map(|item| text(item).to_string()).collect())
+        }
+        None => value.to_kstr(),
+    }
 }
 
 /// A given argument as text; empty where it is missing.
 fn of(given: &[Value], index: usize) -> KStringCow<'_> {
-    given.get(index).map(ValueView::to_kstr).unwrap_or_default()
+    given.get(index).map(|value| text(value)).unwrap_or_default()
 }
 
 fn joined(parts: &[KStringCow<'_>]) -> Value {
@@ -79,7 +94,7 @@ fn join(input: &dyn ValueView, given: &[Value]) -> Result<Value> {
         if index > 0 {
             joined.push_str(&separator);
         }
-        joined.push_str(&item.to_kstr());
+        joined.push_str(&text(item));
         must_fit(joined.len())?;
     }
     Ok(Value::scalar(joined))
@@ -200,6 +215,9 @@ impl Filter for GuardedCall {
         pay_for(runtime, input)?;
         let now = self.is_date.then(|| now(input, runtime)).flatten();
         let input = now.as_ref().map_or(input, |now| now as &dyn ValueView);
+        let is_object = input.as_object().is_some() && !input.is_nil();
+        let object = is_object.then(|| Data::from_view(input));
+        let input = object.as_ref().map_or(input, |object| object as &dyn ValueView);
         let made = self.filter.evaluate(input, runtime)?;
         pay_for(runtime, &made)?;
         Ok(made)

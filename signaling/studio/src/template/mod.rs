@@ -79,7 +79,7 @@ fn parse(template: &str) -> Result<Template, TemplateFault> {
     if depth > TAGS_MAX {
         return Err(TemplateFault(format!("A template of more than {TAGS_MAX} tags")));
     }
-    let template = blanks::joined_paths(template);
+    let template = scan::printed_in_order(&blanks::joined_paths(template));
     let parsed = liquid_core::parser::parse(&template, &LANGUAGE);
     parsed.map(Template::new).map_err(|error| fault(&error))
 }

@@ -1,12 +1,46 @@
 //! Where the tags of a template are, for what looks at a template before the language reads it.
 
+use super::filters::PRINTED;
+
 /// The text before the next tag, the tag without its end, and the rest from its end on. `None` where no whole tag follows.
 pub(super) fn next_tag(template: &str) -> Option<(&str, &str, &str)> {
     let begin = [template.find("{{"), template.find("{%")].into_iter().flatten().min()?;
     let (before, tag) = template.split_at(begin);
     let close = if tag.starts_with("{{") { "}}" } else { "%}" };
-    let (tag, after) = tag.split_at(tag.find(close)?);
+    // Behind its two signs: `{%}` is no tag that ends.
+    let (tag, after) = tag.split_at(2 + tag[2..].find(close)?);
     Some((before, tag, after))
+}
+
+/// The template with [`PRINTED`] behind each value that it prints.
+pub(super) fn printed_in_order(template: &str) -> String {
+    let mut made = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, tag, after)) = next_tag(rest) {
+        made.push_str(before);
+        let trims = if tag.ends_with('-') { "-" } else { "" };
+        let inner = tag[2..tag.len() - trims.len()].trim_start_matches('-').trim();
+        if tag.starts_with("{{") && is_whole(inner) {
+            made.push_str(&tag[..tag.len() - trims.len()]);
+            made.extend([" | ", PRINTED, trims]);
+        } else {
+            made.push_str(tag);
+        }
+        rest = after;
+        if tag.starts_with("{%") && inner == "raw" {
+            let end = rest.find("endraw").unwrap_or(rest.len());
+            made.push_str(&rest[..end]);
+            rest = &rest[end..];
+        }
+    }
+    made.push_str(rest);
+    made
+}
+
+/// Whether the tag has a value and does not end within quotes, where its end is none.
+fn is_whole(inner: &str) -> bool {
+    let quotes = |quote| inner.matches(quote).count() % 2 == 0;
+    !inner.is_empty() && quotes('"') && quotes('\'')
 }
 
 /// The first whole number inside of a tag that the language has no value for: it takes 64 bits.
@@ -58,6 +92,24 @@ fn long_number_in(tag: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_value_that_is_printed_has_one_more_filter() {
+        let cases = [
+            (
+                "a {{ b }} {{-c | d-}}",
+                "a {{ b  | printed_in_order}} {{-c | d | printed_in_order-}}",
+            ),
+            ("{% if {{ %}", "{% if {{ %}"),
+            ("{{ '}}' }}{{ }}{{-}}", "{{ '}}' }}{{ }}{{-}}"),
+            ("{% raw %}{{ a }}{% endraw %}", "{% raw %}{{ a }}{% endraw %}"),
+            ("{%} {{}} {{}", "{%} {{}} {{}"),
+            ("{{ open", "{{ open"),
+        ];
+        for (template, expected) in cases {
+            assert_eq!(printed_in_order(template), expected);
+        }
+    }
 
     #[test]
     fn a_number_past_64_bits_is_found_inside_of_tags_alone() {

@@ -80,6 +80,27 @@ fn filters_of_our_own_and_of_the_language() {
 }
 
 #[test]
+fn an_object_is_printed_with_its_keys_in_order() {
+    let json = r#"{"n":"4","x":1.5}"#;
+    let cases = [
+        ("{{flow.variables}}", json.to_owned()),
+        ("{{flow.variables | default: 1}}", json.to_owned()),
+        ("{% assign v = flow.variables %}{{v}}", json.to_owned()),
+        ("{{flow.variables | default: 1 | append: '!' | downcase}}", format!("{json}!")),
+        (
+            "{% assign i = widgets.find.parsed.items | reverse %}{{i}}",
+            r#"{"n":"b"}{"n":"a"}"#.to_owned(),
+        ),
+        ("{{widgets.find.parsed.items}}", r#"{"n":"a"}{"n":"b"}"#.to_owned()),
+        ("{{'a,b' | split: ','}}", "ab".to_owned()),
+        ("{% raw %}{{ a }}{% endraw %}", "{{ a }}".to_owned()),
+    ];
+    for (template, expected) in cases {
+        assert_eq!(rendered(template), expected, "{template}");
+    }
+}
+
+#[test]
 fn a_loop_takes_fifteen_turns() {
     let count = |template: &str| rendered(template).matches('x').count();
     assert_eq!(count("{% for i in flow.data.list %}x{% endfor %}"), 15);
