@@ -68,13 +68,13 @@ impl Observer for EndedCalls {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use shared::AccountSid;
     use store::{CallDirection, CallRecord, CallStatus};
 
     use super::*;
 
-    fn ended_call() -> CallRecord {
+    pub(crate) fn ended_call() -> CallRecord {
         CallRecord {
             sid: CallSid(1),
             account: AccountSid(2),

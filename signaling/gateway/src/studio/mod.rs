@@ -11,24 +11,20 @@
 //! A webhook that gives up waiting does not stop it.
 //!
 //! Only calls of the account reach a flow: a request from outside could name any call.
-//!
-//! No execution stays active for ever. The end of its call ends it; where the queue of these ends lost one, the tick looks all of
-//! them up in the store. What waits for nothing that ends is stopped after 30 days.
 
 mod orders;
 mod running;
+mod time;
 mod walk;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use hosted::{Handler, Parameters, Resource, plain, xml};
 use http::StatusCode;
 use http_server::{ApiAnswer, Executions, OpenReader, Rest};
 use shared::ids::Origin;
-use shared::limits::STUDIO_EXECUTION_MS_MAX;
 use shared::{AccountSid, CallSid, Code, ExecutionSid, FlowSid};
 use shell::{Clock, random};
 use store::{Change, ExecutionCommand, ExecutionRecord, Reply, StoreError, WriteError};
@@ -71,9 +67,6 @@ struct Inner {
     rest: OnceLock<Rest>,
 }
 
-/// How often deadlines of executions are looked at, and lost ends of calls.
-const TICK: Duration = Duration::from_secs(1);
-
 impl Studio {
     /// No execution yet. `ended` has the ends of calls.
     pub fn start(parts: StudioParts, ended: EndsOfCalls) -> Self {
@@ -88,68 +81,6 @@ impl Studio {
     pub fn order_by(&self, rest: Rest) {
         let is_first = self.0.rest.set(rest).is_ok();
         debug_assert!(is_first, "one API takes the orders");
-    }
-
-    async fn keep_time(self, mut ended: EndsOfCalls) {
-        let mut ticks = tokio::time::interval(TICK);
-        loop {
-            tokio::select! {
-                call = ended.next() => match call {
-                    Some(call) => self.call_ended(call),
-                    None => return,
-                },
-                _ = ticks.tick() => {
-                    if ended.take_lost() {
-                        self.0.parts.runtime.spawn(self.clone().look_up_calls());
-                    }
-                    self.tick();
-                }
-            }
-        }
-    }
-
-    fn call_ended(&self, call: CallSid) {
-        let Some(live) = self.0.running.of_call(call) else { return };
-        let (studio, input) = (self.clone(), Input::CallEnded { call: call.to_string() });
-        self.0.parts.runtime.spawn(async move { studio.give(&live, input).await });
-    }
-
-    /// Ends of calls were lost: the store knows which of the awaited calls are over.
-    async fn look_up_calls(self) {
-        let calls = self.0.running.calls();
-        let over = self.read(move |reader| {
-            let mut over = Vec::new();
-            for (account, sid) in calls {
-                if reader.call(account, sid)?.is_none_or(|call| call.end_ms.is_some()) {
-                    over.push(sid);
-                }
-            }
-            Ok(over)
-        });
-        match over.await {
-            Ok(over) => over.into_iter().for_each(|call| self.call_ended(call)),
-            Err(error) => tracing::warn!(%error, "executions of ended calls stay active"),
-        }
-    }
-
-    fn tick(&self) {
-        let now = Clock.now();
-        for live in self.0.running.all() {
-            // An execution that is locked walks, and looks at its deadline afterwards.
-            let Ok(mut execution) = live.execution.try_lock() else { continue };
-            let is_due = execution.poll_timeout().is_some_and(|deadline| deadline <= now.mono);
-            let is_old = now.unix_ms - live.created_ms > STUDIO_EXECUTION_MS_MAX;
-            if is_due {
-                execution.handle_timeout(now);
-            } else if is_old {
-                execution.handle(now, Input::Stop);
-            } else if !execution.is_over() {
-                continue;
-            }
-            drop(execution);
-            let (studio, live) = (self.clone(), Arc::clone(&live));
-            self.0.parts.runtime.spawn(async move { studio.walk_on(&live).await });
-        }
     }
 
     /// The answer to a call that asks for a flow.

@@ -22,17 +22,27 @@ impl Studio {
     /// Gives an input; returns the answer to a request.
     pub(super) async fn give(&self, live: &Arc<Live>, input: Input) -> Option<Answered> {
         let mut execution = live.execution.lock().await;
+        // What its start ordered, where the input overtook the walk: the call that waits for its answer is over.
+        self.carry_out(live, &mut execution).await;
         execution.handle(Clock.now(), input);
-        self.carry_out_all(live, &mut execution).await
+        let answered = self.carry_out(live, &mut execution).await;
+        self.keep(live, &execution);
+        answered
     }
 
-    /// Carries out what the execution ordered when it began, or when time was up.
+    /// Carries out what the execution ordered when it began.
     pub(super) async fn walk_on(&self, live: &Arc<Live>) -> Option<Answered> {
         let mut execution = live.execution.lock().await;
-        self.carry_out_all(live, &mut execution).await
+        let answered = self.carry_out(live, &mut execution).await;
+        self.keep(live, &execution);
+        answered
     }
 
-    async fn carry_out_all(&self, live: &Arc<Live>, execution: &mut Execution) -> Option<Answered> {
+    pub(super) async fn carry_out(
+        &self,
+        live: &Arc<Live>,
+        execution: &mut Execution,
+    ) -> Option<Answered> {
         let mut answered = None;
         while let Some(effect) = execution.poll_effect() {
             match effect {
@@ -46,13 +56,17 @@ impl Studio {
                 Effect::Ended => self.0.running.release_calls(live.sid),
             }
         }
+        answered
+    }
+
+    /// Writes down how far it is.
+    pub(super) fn keep(&self, live: &Live, execution: &Execution) {
         let record = self.record(live, execution);
         let is_kept = self.put(Change::PutExecution(Arc::new(record)));
         // One whose end the store did not take stays, and its row is put again at the next tick.
         if execution.is_over() && is_kept {
             self.0.running.remove(live.sid);
         }
-        answered
     }
 
     /// The execution as it is stored.
