@@ -42,7 +42,7 @@ soak: clients
 	$(CARGO) run --release --quiet -p sim -- --whole 100000
 	SIDETONE_SOAK=1 $(CARGO) nextest run --release -p speech --test answering
 	SIDETONE_SOAK=1 $(CARGO) nextest run --release -p function-worker templates
-	SIDETONE_SOAK=1 $(CARGO) nextest run --release -p gateway soak slope queue_crowd conference_crowd stalled_disk conformity vendor twimlets stream_crowd
+	SIDETONE_SOAK=1 $(CARGO) nextest run --release -p gateway soak slope queue_crowd conference_crowd stalled_disk conformity vendor twimlets public_flows stream_crowd
 # The kernel relays; it does not know which packets were lost, so the pattern of losses differs.
 	SIDETONE_FAST_PATH=tc $(CARGO) nextest run --release -p gateway --test end_to_end -E 'not test(a_bad_network)'
 
