@@ -11,7 +11,7 @@ use crate::network::Network;
 use crate::rng::Rng;
 use crate::seen::{KEYS, voice};
 use crate::tale;
-use crate::tales::{self, TALES};
+use crate::tales;
 use crate::world::{Application, Ground, World};
 
 /// Result of one seed.
@@ -220,7 +220,8 @@ pub fn replay(seed: u64) -> Vec<String> {
 fn play(seed: u64) -> (World, &'static str, Vec<String>) {
     let mut rng = Rng::new(seed);
     if seed.is_multiple_of(3) {
-        let tale = &TALES[rng.below(TALES.len() as u64) as usize];
+        let tales = tales::all();
+        let tale = tales[rng.below(tales.len() as u64) as usize];
         let (world, wrong) = tale::play(tale, &mut rng);
         return (world, tale.name, wrong);
     }
