@@ -41,6 +41,7 @@ const FLOWS: &[(&str, &str, &str)] = &[
     ("vernig/twilio-autodialer", "11fedaf14d58404006307cd09c1ea70ebcdf5481", "studio-flow.json"),
     ("teresan/call-tracking", "390cc3bc072ae69b11c48009210ea0115e91a250", "studio/flow.json"),
     ("twilio-demos/dtolb-gd-poc", "7a7a962cdf535bc0b9840e2fad150aaad75f030c", "studio-flow.json"),
+    ("kun432/voiceflow-twilio", "05ccc30676732f324025333804328bd37abb4cd4", "twilio-studio.json"),
     (
         "kris-payne/Twilio-Flex-with-Dynamics365",
         "bf61501879646419570158b97ab3f0859d22278e",
@@ -54,18 +55,29 @@ const FLOWS: &[(&str, &str, &str)] = &[
     ("datakabeta/twilio-eppo", "74f2d20f0e50e8cdde287585114278bf40221924", "studio-flow.json"),
 ];
 
+/// Flows of the list that are walked through each of their branches, at least.
+const WHOLE_MIN: usize = 10;
+
 #[test]
 fn flows_that_people_published_are_imported_and_walked() {
-    let mut failed = Vec::new();
+    let (mut failed, mut fetched_all, mut whole) = (Vec::new(), true, 0);
     for (repository, commit, path) in FLOWS {
-        let Some(definition) = fetched(repository, commit, path) else { continue };
+        let Some(definition) = fetched(repository, commit, path) else {
+            fetched_all = false;
+            continue;
+        };
         let walked = walk_all(&definition);
         println!("{repository} {path}: {walked}");
+        whole += usize::from(walked.out_of_reach.is_empty());
         if !walked.missed.is_empty() {
             failed.push(format!("{repository} {path}: {:?}", walked.missed));
         }
     }
     assert!(failed.is_empty(), "{failed:?}");
+    assert!(
+        !fetched_all || whole >= WHOLE_MIN,
+        "{whole} flows have no branch that is out of reach"
+    );
 }
 
 /// A definition of the list; `None`, and a line that says so, where it cannot be fetched.
