@@ -224,3 +224,27 @@ fn metadata_that_change_before_the_answer_follow_it() {
     assert_eq!(events(&mut rig), ["siprec-started"]);
     assert_nothing_is_left(rig);
 }
+
+#[test]
+fn a_server_may_challenge_a_later_request_alone() {
+    let mut rig = recording();
+    holds(&mut rig, "inactive", 2);
+    let challenge = "WWW-Authenticate: Digest realm=\"r.example\", nonce=\"abc\"";
+    rig.respond_with(401, challenge);
+    assert_eq!(senders(&rig, 3), 0);
+    let login = |request: &sip::message::Request| request.headers.get("Authorization").is_some();
+    assert_eq!(invites(&rig).iter().map(login).collect::<Vec<_>>(), [false, false, true]);
+    // A second challenge is a refusal: the metadata stay, and the session goes on.
+    rig.respond_with(401, challenge);
+    assert_eq!(invites(&rig).len(), 3);
+    assert_eq!(events(&mut rig), Vec::<String>::new());
+    rig.bye_last(&Invite::default());
+    let byes = |rig: &Rig| rig.requests().iter().filter(|method| *method == "BYE").count();
+    assert_eq!(byes(&rig), 1);
+    rig.respond_to_last(401, "WWW-Authenticate: Digest realm=\"r.example\", nonce=\"def\"");
+    assert_eq!(byes(&rig), 2);
+    rig.respond_to_last(200, "");
+    all_ends(&mut rig);
+    assert!(rig.control.calls.is_empty());
+    assert_eq!(rig.control.placement.room(), LEGS);
+}

@@ -6,6 +6,37 @@ use crate::digest::client::{Authorization, Challenge, Credentials};
 use crate::message::{Request, Response};
 use crate::text::Text;
 
+/// Our login at the peer of a confirmed dialog, which may challenge any request of ours, also where it let the INVITE pass.
+#[derive(Debug, Default)]
+pub(super) struct Login {
+    credentials: Option<Credentials>,
+    /// The challenge that was answered last; used again until the peer asks anew (§22.3).
+    authorization: Option<Authorization>,
+}
+
+impl Login {
+    pub const fn new(
+        credentials: Option<Credentials>,
+        authorization: Option<Authorization>,
+    ) -> Self {
+        Self { credentials, authorization }
+    }
+
+    /// For [`Core::authorize`].
+    pub const fn authorization(&mut self) -> Option<&mut Authorization> {
+        self.authorization.as_mut()
+    }
+
+    /// Takes the challenge in a response; `false`: it has none that can be answered. The caller counts the attempts.
+    pub fn take_challenge(&mut self, response: &Response) -> bool {
+        let credentials = self.credentials.as_ref();
+        let answer = credentials.and_then(|credentials| answerable(response, credentials, None));
+        let is_answerable = answer.is_some();
+        self.authorization = answer.or(self.authorization.take());
+        is_answerable
+    }
+}
+
 impl Core {
     /// Adds the credentials header of a session, with the next nonce count.
     pub(super) fn authorize(

@@ -4,7 +4,6 @@
 use shared::{Header, Instant, Now};
 
 use super::core::Core;
-use super::credentials::answerable;
 use super::event::EndCause;
 use super::pending_requests::{PendingRequest, Purpose};
 use super::session::{Session, State};
@@ -40,7 +39,7 @@ impl Session {
         if let Some((kind, body)) = &pending.body {
             let _ = request.set_body(kind, body.clone()); // the type is a constant
         }
-        core.authorize(&mut request, talking.authorization.as_mut());
+        core.authorize(&mut request, talking.login.authorization());
         core.outbox.trace_sent(Some(id), &request, &hop);
         let transaction = core.start(now, request, hop, Some(id));
         talking.pending.insert(transaction, pending);
@@ -59,12 +58,7 @@ impl Session {
             return talking.pending.contains(key);
         }
         let Some(mut pending) = talking.pending.take(key) else { return false };
-        let credentials = talking.authorization.as_ref().map(|before| before.credentials().clone());
-        let again = credentials
-            .filter(|_| !pending.was_challenged)
-            .and_then(|credentials| answerable(response, &credentials, None));
-        if let Some(authorization) = again {
-            talking.authorization = Some(authorization);
+        if !pending.was_challenged && talking.login.take_challenge(response) {
             pending.was_challenged = true;
             self.send_in_dialog(core, now, pending);
             return true;

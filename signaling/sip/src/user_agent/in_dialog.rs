@@ -12,7 +12,6 @@
 use shared::{Extensions, Header, Now};
 
 use super::core::Core;
-use super::credentials::answerable;
 use super::event::{EndCause, UaEvent};
 use super::objection::{method_not_served, objection_in_dialog, sdp_of};
 use super::responses::Shape;
@@ -247,7 +246,7 @@ impl Session {
         talking.let_go(core, now);
         let hop = talking.dialog.next_hop();
         let mut bye = talking.dialog.request(Method::Bye);
-        core.authorize(&mut bye, talking.authorization.as_mut());
+        core.authorize(&mut bye, talking.login.authorization());
         core.outbox.trace_sent(Some(self.id), &bye, &hop);
         let transaction = core.start(now, bye, hop, Some(self.id));
         core.clients.orphan(transaction);
@@ -363,7 +362,7 @@ impl Session {
                 transaction: ClientKey { branch: 0, is_cancel: false },
                 cause: EndCause::LocalBye,
                 dialog: talking.dialog,
-                authorization: talking.authorization,
+                login: talking.login,
                 headers,
                 was_challenged: false,
             });
@@ -376,7 +375,7 @@ impl Session {
         let hop = ending.dialog.next_hop();
         let mut bye = ending.dialog.request(Method::Bye);
         core.add_headers(&mut bye.headers, &ending.headers);
-        core.authorize(&mut bye, ending.authorization.as_mut());
+        core.authorize(&mut bye, ending.login.authorization());
         core.outbox.trace_sent(Some(self.id), &bye, &hop);
         ending.transaction = core.start(now, bye, hop, Some(self.id));
     }
@@ -392,20 +391,13 @@ impl Session {
             self.state = State::Ending(ending);
             return;
         }
-        let credentials = ending.authorization.as_ref().map(|before| before.credentials().clone());
         // A second challenge means that the credentials are wrong.
-        let again = credentials
-            .filter(|_| !ending.was_challenged)
-            .and_then(|credentials| answerable(&response, &credentials, None));
-        match again {
-            Some(authorization) => {
-                ending.was_challenged = true;
-                ending.authorization = Some(authorization);
-                self.send_bye(core, now, &mut ending);
-                self.state = State::Ending(ending);
-            }
-            None => self.end(core, ending.cause, Some(response.headers)),
+        if ending.was_challenged || !ending.login.take_challenge(&response) {
+            return self.end(core, ending.cause, Some(response.headers));
         }
+        ending.was_challenged = true;
+        self.send_bye(core, now, &mut ending);
+        self.state = State::Ending(ending);
     }
 }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 use shared::{Extensions, Instant, Now};
 
 use super::core::Core;
-use super::credentials::answerable;
 use super::event::{EndCause, UaEvent};
 use super::objection::sdp_of;
 use super::session::{Metadata, OwnOffer, OwnOfferStage, Session, State, Talking};
@@ -166,7 +165,7 @@ impl Talking {
         if let Some(timer) = &self.timer {
             core.add_headers(&mut request.headers, &timer.request_headers());
         }
-        core.authorize(&mut request, self.authorization.as_mut());
+        core.authorize(&mut request, self.login.authorization());
         core.outbox.trace_sent(Some(id), &request, &hop);
         let cseq = request.cseq.number;
         let transaction = core.start(now, request, hop, Some(id));
@@ -188,14 +187,13 @@ impl Talking {
         extensions: Extensions,
         response: &Response,
     ) -> bool {
-        let credentials = self.authorization.as_ref().map(|before| before.credentials().clone());
-        let answer = credentials.and_then(|credentials| answerable(response, &credentials, None));
         let Some(offer) = self.own_offer.as_mut().filter(|offer| !offer.was_challenged) else {
             return false;
         };
-        let Some(authorization) = answer else { return false };
+        if !self.login.take_challenge(response) {
+            return false;
+        }
         offer.was_challenged = true;
-        self.authorization = Some(authorization);
         self.media.withdraw_offer();
         self.send_reinvite(core, now, id, extensions);
         true

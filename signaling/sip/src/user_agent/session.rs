@@ -9,6 +9,7 @@ use std::time::Duration;
 use shared::{Extensions, Header, Instant, NegotiatedMedia, Now, Refusal};
 
 use super::core::Core;
+use super::credentials::Login;
 use super::event::{EndCause, UaEvent};
 use super::media::SessionMedia;
 use super::outgoing::Invite;
@@ -127,7 +128,7 @@ pub(super) struct Talking {
     pub own_offer: Option<OwnOffer>,
     /// `Command::Bye` came before the ACK: it waits (RFC 3261 §15).
     pub bye_wanted: Option<Vec<Header>>,
-    pub authorization: Option<Authorization>,
+    pub login: Login,
     /// We made the Call-ID, so we wait longer after glare (§14.1).
     pub is_caller: bool,
     /// Our requests other than INVITE and BYE.
@@ -209,7 +210,7 @@ pub(super) struct Ending {
     pub transaction: ClientKey,
     pub cause: EndCause,
     pub dialog: Dialog,
-    pub authorization: Option<Authorization>,
+    pub login: Login,
     pub headers: Vec<Header>,
     pub was_challenged: bool,
 }

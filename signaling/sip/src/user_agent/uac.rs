@@ -10,7 +10,7 @@ use shared::{Header, NegotiatedMedia, Now, Transport};
 
 use super::UserAgent;
 use super::core::Core;
-use super::credentials::{CHALLENGES_MAX, answerable, copy_credentials};
+use super::credentials::{CHALLENGES_MAX, Login, answerable, copy_credentials};
 use super::event::{EndCause, UaEvent};
 use super::media::SessionMedia;
 use super::objection::sdp_of;
@@ -432,7 +432,7 @@ impl Session {
                     peer_offer: None,
                     own_offer: None,
                     bye_wanted: None,
-                    authorization: calling.authorization,
+                    login: Login::new(calling.invite.credentials, calling.authorization),
                     is_caller: true,
                     pending: PendingRequests::default(),
                     referrals: Referrals::default(),

@@ -10,6 +10,7 @@ use shared::{Header, NegotiatedMedia, Now, Refusal};
 
 use super::UserAgent;
 use super::core::Core;
+use super::credentials::Login;
 use super::event::{EndCause, TraceDirection, UaEvent};
 use super::incoming::Incoming;
 use super::media::SessionMedia;
@@ -328,7 +329,7 @@ impl Ringing {
             peer_offer: None,
             own_offer: None,
             bye_wanted: None,
-            authorization: None,
+            login: Login::default(),
             is_caller: false,
             pending: PendingRequests::default(),
             referrals: Referrals::default(),
