@@ -191,13 +191,7 @@ impl Call {
             }
             CallInput::Stream { stream, event } => self.on_stream(now, stream, event),
             CallInput::Recognition { recognition, event } => {
-                let event = self.on_transcription(now, recognition, event);
-                let event = event.and_then(|event| self.on_transcript(now, recognition, event));
-                if let Some(event) = event {
-                    self.on_activity(|activity, call| {
-                        activity.on_recognition(call, now, recognition, &event)
-                    });
-                }
+                self.on_recognition(now, recognition, event);
             }
             CallInput::Siprec { siprec, event } => self.on_siprec(now, siprec, event),
             CallInput::ReferAnswered { status } => self.refer_answered(now, status),

@@ -5,13 +5,14 @@
 
 use std::collections::VecDeque;
 
-use shared::limits;
+use shared::{Now, limits};
 
 use super::Call;
+use super::activity::Waits as _;
 use crate::effect::{CallEffect, RecognitionStop};
 use crate::form::Form;
 use crate::ids::RecognitionId;
-use crate::recognition::RecognitionPlan;
+use crate::recognition::{RecognitionEvent, RecognitionPlan};
 use crate::setup::Webhook;
 
 /// The callbacks of one recognition. There is a lane while a callback is out.
@@ -41,6 +42,22 @@ impl Call {
 
     pub(super) fn stop_recognition(&mut self, recognition: RecognitionId, how: RecognitionStop) {
         self.effect(CallEffect::StopRecognition { recognition, how });
+    }
+
+    /// An event of a recognition goes to what started it: a transcription, a recording's transcript, or the verb.
+    pub(super) fn on_recognition(
+        &mut self,
+        now: Now,
+        recognition: RecognitionId,
+        event: RecognitionEvent,
+    ) {
+        let event = self.on_transcription(now, recognition, event);
+        let event = event.and_then(|event| self.on_transcript(now, recognition, event));
+        if let Some(event) = event {
+            self.on_activity(|activity, call| {
+                activity.on_recognition(call, now, recognition, &event)
+            });
+        }
     }
 
     /// Sends a callback of a recognition behind those before it.
