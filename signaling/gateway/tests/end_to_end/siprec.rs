@@ -254,3 +254,29 @@ fn a_server_checks_the_login_and_gets_other_metadata_when_the_party_holds() {
     };
     assert_eq!(session(second), session(third), "it is described under one name");
 }
+
+#[test]
+fn a_server_learns_who_answered_the_party() {
+    let (server, party, bob) = (Server::with_login(), Party::new(), Party::new());
+    let port = sipp::free_port();
+    let callee = Sipp::new(&sipp::callee("", "0 101"))
+        .key("media", &bob.port().to_string())
+        .with(&format!("-p {port} -m 1"))
+        .spawn();
+    // The server has answered when bob does.
+    let verbs = format!(
+        "<Start><Siprec connectorName=\"srs\" statusCallback=\"/siprec\"/></Start><Gather timeout=\"1\"/>\
+         <Dial><Sip>sip:bob@127.0.0.1:{port}</Sip></Dial>"
+    );
+    let rig = Rig::start(&server.settings(), &verbs, &party);
+    rig.application.wait_for_count("/siprec", 2);
+    rig.gateway.create(&format!("Calls/{}.json", rig.call_sid()), &[("Status", "completed")]);
+    rig.call.finish().expect_success();
+    callee.finish().expect_success();
+    let messages = server.running.finish().expect_success().messages();
+    let offers: Vec<&str> = messages.split("INVITE sip:srs@").skip(1).collect();
+    let [_, second, third] = offers.as_slice() else { panic!("three INVITEs: {messages}") };
+    let bob = format!("aor=\"sip:bob@127.0.0.1:{port}\"");
+    assert_eq!((second.contains(&bob), third.contains(&bob)), (false, true), "{messages}");
+    assert_eq!(third.matches("<send>").count(), 2, "both are heard: {third}");
+}
