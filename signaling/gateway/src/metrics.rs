@@ -61,6 +61,14 @@ shell::metrics! {
         media_leg_first_packet_milliseconds: Histogram<Milliseconds>;
         /// Changes of the quality of a leg to bad or to good, by verdict.
         media_leg_verdicts_total: Labelled, by "verdict";
+        /// Executions of flows that began, by trigger.
+        studio_executions_begun_total: Labelled, by "trigger";
+        /// Executions that did not begin, by reason. `rate`: an account begins more a second than it may; `room`: too many are active.
+        studio_executions_refused_total: Labelled, by "reason";
+        /// Executions that failed: their calls go on by the fallback URL. The notifications of the account say why.
+        studio_executions_failed_total: Counter;
+        /// Executions that are active now.
+        studio_executions_active: Gauge;
         /// Changes committed, by outcome.
         store_changes_total: Labelled, by "outcome";
         /// Changes waiting for the store now. Near 10,000 REST writes get 503.

@@ -185,6 +185,7 @@ impl Listeners<'_> {
             runtime: runtime.handle().clone(),
             origin: plan.origin,
             base: RouteSettings::new(config, BTreeSet::new()).base,
+            metrics: Arc::clone(&self.metrics),
         };
         let studio = Studio::start(studio, ended);
         let (client, out) = (&webhooks, messages.clone());

@@ -33,9 +33,10 @@ use tokio::runtime::Handle;
 use webhook::{HostedAnswer, HostedAnswering, HostedRequest, WebhookClient};
 
 use crate::history::HistorySender;
+use crate::metrics::Metrics;
 use crate::observers::ended_calls::EndsOfCalls;
 use crate::store_thread::Nudge;
-use running::{Live, Running, Started};
+use running::{Live, Refused, Running, Started};
 use walk::Answered;
 
 /// Walks the flows of this process. Cheap to clone.
@@ -58,6 +59,8 @@ pub struct StudioParts {
     pub origin: Origin,
     /// `hosted.base`: URLs of placed calls name the host of webhooks below it.
     pub base: String,
+    /// Counts executions.
+    pub metrics: Arc<Metrics>,
 }
 
 struct Inner {
@@ -113,23 +116,22 @@ impl Studio {
         let Some(definition) = self.definition(&row, contact).await else {
             return Some(plain(StatusCode::NOT_FOUND, "The flow was not published.\n"));
         };
-        if !self.0.running.may_start(account, Clock.now().mono, Started::ByCall) {
-            return Some(plain(
-                StatusCode::TOO_MANY_REQUESTS,
-                "Too many executions begin at once.\n",
-            ));
-        }
         let trigger = Trigger::Call(Data::texts(parameters.iter()));
-        let Some(live) = self.begin(account, flow, &definition, trigger, call).await else {
-            return Some(plain(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Too many executions are active.\n",
-            ));
+        let live = match self.begin(account, flow, &definition, trigger, call).await {
+            Ok(live) => live,
+            Err(Refused::Rate) => {
+                let sentence = "Too many executions begin at once.\n";
+                return Some(plain(StatusCode::TOO_MANY_REQUESTS, sentence));
+            }
+            Err(Refused::Room | Refused::Contact | Refused::Definition) => {
+                let sentence = "The execution cannot begin.\n";
+                return Some(plain(StatusCode::SERVICE_UNAVAILABLE, sentence));
+            }
         };
         Some(response(self.walk_on(&live).await))
     }
 
-    /// A new execution, started and not yet walked on. `None`: there is no room, or the definition is damaged.
+    /// A new execution, started and not yet walked on.
     async fn begin(
         &self,
         account: AccountSid,
@@ -137,12 +139,40 @@ impl Studio {
         definition: &str,
         trigger: Trigger,
         call: Option<CallSid>,
-    ) -> Option<Arc<Live>> {
-        let definition = Arc::new(studio::Flow::read(definition).ok()?);
-        let now = Clock.now();
+    ) -> Result<Arc<Live>, Refused> {
+        let metrics = &self.0.parts.metrics;
+        let begun = self.try_begin(account, flow, definition, &trigger, call);
+        match &begun {
+            Ok(_) => metrics.studio_executions_begun_total.count(match trigger {
+                Trigger::Call(_) => "call",
+                Trigger::Request { .. } => "rest",
+            }),
+            Err(refused) => metrics.studio_executions_refused_total.count(refused.name()),
+        }
+        let live = begun?;
+        let record = self.record(&live, &*live.execution.lock().await);
+        self.put(Change::PutExecution(Arc::new(record)));
+        Ok(live)
+    }
+
+    fn try_begin(
+        &self,
+        account: AccountSid,
+        flow: FlowSid,
+        definition: &str,
+        trigger: &Trigger,
+        call: Option<CallSid>,
+    ) -> Result<Arc<Live>, Refused> {
+        let (now, running) = (Clock.now(), &self.0.running);
+        let started = match trigger {
+            Trigger::Call(_) => Started::ByCall,
+            Trigger::Request { .. } => Started::ByRest,
+        };
+        running.may_start(account, now.mono, started)?;
+        let definition = studio::Flow::read(definition).map_err(|_| Refused::Definition)?;
         let sid = ExecutionSid::mint(now.unix_ms, self.0.parts.origin, random_bits());
-        let mut execution = studio::Execution::new(sid, flow, definition, &trigger);
-        execution.start(now, &trigger);
+        let mut execution = studio::Execution::new(sid, flow, Arc::new(definition), trigger);
+        execution.start(now, trigger);
         let contact = execution.contact().to_owned();
         let live = Live {
             sid,
@@ -152,10 +182,14 @@ impl Studio {
             created_ms: now.unix_ms,
             execution: tokio::sync::Mutex::new(execution),
         };
-        let live = self.0.running.add(live, call)?;
-        let record = self.record(&live, &*live.execution.lock().await);
-        self.put(Change::PutExecution(Arc::new(record)));
-        Some(live)
+        let live = running.add(live, call)?;
+        self.note_active();
+        Ok(live)
+    }
+
+    fn note_active(&self) {
+        let active = i64::try_from(self.0.running.count()).unwrap_or(i64::MAX);
+        self.0.parts.metrics.studio_executions_active.set(active);
     }
 
     async fn command(self, command: ExecutionCommand) -> ApiAnswer {
@@ -165,22 +199,12 @@ impl Studio {
                     let message = "The flow was not published";
                     return Err(WriteError::new(404, Code::STUDIO_REVISION, message));
                 };
-                let running = &self.0.running;
-                if running.is_active(account, flow.sid, &to) {
-                    let message = "The contact has an active execution of the flow";
-                    return Err(WriteError::new(409, Code::CONFLICT, message));
-                }
-                if !running.may_start(account, Clock.now().mono, Started::ByRest) {
-                    let message =
-                        "Too many executions begin at once. Send the request again later.";
-                    return Err(WriteError::new(429, Code::TOO_MANY_REQUESTS, message));
-                }
                 let parameters = Data::from(
                     serde_json::from_str::<serde_json::Value>(&parameters).unwrap_or_default(),
                 );
                 let trigger = Trigger::Request { to, from, parameters };
                 let live = self.begin(account, flow.sid, &definition, trigger, None).await;
-                let live = live.ok_or_else(WriteError::unavailable)?;
+                let live = live.map_err(error_of)?;
                 let record = self.record(&live, &*live.execution.lock().await);
                 let studio = self.clone();
                 self.0.parts.runtime.spawn(async move { studio.walk_on(&live).await });
@@ -245,6 +269,21 @@ impl Studio {
 fn user_of(contact: &str) -> &str {
     let rest = contact.strip_prefix("sip:").or_else(|| contact.strip_prefix("sips:"));
     rest.and_then(|rest| rest.split_once('@')).map_or(contact, |(user, _)| user)
+}
+
+/// The answer of REST to an execution that does not begin.
+fn error_of(refused: Refused) -> WriteError {
+    match refused {
+        Refused::Rate => {
+            let message = "Too many executions begin at once. Send the request again later.";
+            WriteError::new(429, Code::TOO_MANY_REQUESTS, message)
+        }
+        Refused::Contact => {
+            let message = "The contact has an active execution of the flow";
+            WriteError::new(409, Code::CONFLICT, message)
+        }
+        Refused::Room | Refused::Definition => WriteError::unavailable(),
+    }
 }
 
 fn response(answered: Option<Answered>) -> HostedAnswer {

@@ -27,6 +27,31 @@ pub(super) enum Started {
     ByRest,
 }
 
+/// Why an execution does not begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Its account begins too many in a second.
+    Rate,
+    /// Too many are active.
+    Room,
+    /// The contact has one.
+    Contact,
+    /// The stored definition cannot be read.
+    Definition,
+}
+
+impl Refused {
+    /// The label of its metric.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Rate => "rate",
+            Self::Room => "room",
+            Self::Contact => "contact",
+            Self::Definition => "definition",
+        }
+    }
+}
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Running(Mutex<Tables>);
@@ -40,18 +65,28 @@ struct Tables {
 }
 
 impl Running {
-    /// Adds one; `None`: there is no room.
-    pub(super) fn add(&self, live: Live, call: Option<CallSid>) -> Option<Arc<Live>> {
+    /// Adds one. By REST a contact has one active execution of a flow, which holds here under one lock.
+    pub(super) fn add(&self, live: Live, call: Option<CallSid>) -> Result<Arc<Live>, Refused> {
         let mut tables = self.0.lock();
         if tables.by_sid.len() >= STUDIO_EXECUTIONS_MAX {
-            return None;
+            return Err(Refused::Room);
+        }
+        let is_second = |other: &Arc<Live>| {
+            (other.account, other.flow, &other.contact) == (live.account, live.flow, &live.contact)
+        };
+        if call.is_none() && tables.by_sid.values().any(is_second) {
+            return Err(Refused::Contact);
         }
         let live = Arc::new(live);
         tables.by_sid.insert(live.sid, Arc::clone(&live));
         if let Some(call) = call {
             tables.by_call.insert(call, live.sid);
         }
-        Some(live)
+        Ok(live)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.0.lock().by_sid.len()
     }
 
     /// The execution gets another call: requests of that one are for it.
@@ -94,16 +129,13 @@ impl Running {
         self.0.lock().by_sid.values().cloned().collect()
     }
 
-    /// True where the contact has an active execution of the flow.
-    pub(super) fn is_active(&self, account: AccountSid, flow: FlowSid, contact: &str) -> bool {
-        let is_it = |live: &Arc<Live>| {
-            live.account == account && live.flow == flow && live.contact == contact
-        };
-        self.0.lock().by_sid.values().any(is_it)
-    }
-
-    /// Counts an execution that is to begin; false past the rate of the account.
-    pub(super) fn may_start(&self, account: AccountSid, now: Instant, started: Started) -> bool {
+    /// Counts an execution that is to begin; refuses past the rate of the account.
+    pub(super) fn may_start(
+        &self,
+        account: AccountSid,
+        now: Instant,
+        started: Started,
+    ) -> Result<(), Refused> {
         let most = match started {
             Started::ByCall => STUDIO_CALLS_A_SECOND_MAX,
             Started::ByRest => STUDIO_REQUESTS_A_SECOND_MAX,
@@ -115,7 +147,7 @@ impl Running {
             (*counted, *count) = (second, 0);
         }
         *count += 1;
-        *count <= most
+        if *count <= most { Ok(()) } else { Err(Refused::Rate) }
     }
 }
 
@@ -129,10 +161,11 @@ mod tests {
         let (one, two) = (AccountSid(1), AccountSid(2));
         let at = Instant::from_millis;
         for (started, most) in [(Started::ByCall, 100), (Started::ByRest, 20)] {
-            let taken = (0..150).filter(|_| running.may_start(one, at(5_100), started)).count();
+            let taken =
+                (0..150).filter(|_| running.may_start(one, at(5_100), started).is_ok()).count();
             assert_eq!(taken, most);
-            assert!(running.may_start(two, at(5_200), started), "another account");
-            assert!(running.may_start(one, at(6_000), started), "the next second");
+            assert_eq!(running.may_start(two, at(5_200), started), Ok(()), "another account");
+            assert_eq!(running.may_start(one, at(6_000), started), Ok(()), "the next second");
         }
     }
 }

@@ -47,7 +47,10 @@ impl Studio {
         while let Some(effect) = execution.poll_effect() {
             match effect {
                 Effect::Respond(text) => answered = Some(Answered::Document(text)),
-                Effect::Refuse => answered = Some(Answered::Failed),
+                Effect::Refuse => {
+                    self.0.parts.metrics.studio_executions_failed_total.count();
+                    answered = Some(Answered::Failed);
+                }
                 Effect::Order(order) => {
                     let answer = self.order(live, execution.call(), order).await;
                     execution.handle(Clock.now(), Input::Answer(answer));
@@ -66,6 +69,7 @@ impl Studio {
         // One whose end the store did not take stays, and its row is put again at the next tick.
         if execution.is_over() && is_kept {
             self.0.running.remove(live.sid);
+            self.note_active();
         }
     }
 

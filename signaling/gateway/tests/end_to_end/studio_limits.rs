@@ -52,10 +52,12 @@ fn a_contact_has_one_execution_that_rest_ends_and_deletes_and_rest_begins_twenty
              \x20       break\n\
              \x20   begun += 1\n\
              \x20   assert begun < 400\n\
-             assert answer == (429, 20429) and begun >= 18, (answer, begun)\n",
+             assert answer == (429, 20429) and begun >= 17, (answer, begun)\n",
             silent.port()
         ),
     );
+    let refused = |reason: &str| gateway.metrics().sum("studio_executions_refused_total", reason);
+    assert_eq!((refused("contact"), refused("rate")), (1, 1));
 }
 
 #[test]

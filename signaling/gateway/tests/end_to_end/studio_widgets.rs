@@ -168,6 +168,39 @@ fn a_call_waits_in_the_queue_of_a_flow_and_goes_on_behind_its_agent() {
 }
 
 #[test]
+fn an_application_gets_the_call_of_a_flow_and_gives_it_back() {
+    let (gateway, folder) = (Gateway::start(""), tempfile::tempdir().expect("a folder"));
+    let application = Application::start(|asked| {
+        let back = asked.parameter("Back").unwrap_or_default().to_owned();
+        let back = back + "?FlowEvent=return&amp;Colour=blue";
+        Answer::twiml(&format!("<Say>Blue.</Say><Redirect>{back}</Redirect>"))
+    });
+    // The flow does not know its own address before it is made.
+    let away =
+        json!({"url": application.url("/away?Back={{flow.variables.back}}"), "method": "GET"});
+    let back = "https://webhooks.sidetone.test/v1/Accounts/{{trigger.call.AccountSid}}/Flows/{{flow.flow_sid}}";
+    let back = json!({"variables": [{"key": "back", "value": back}]});
+    let ways = [("return", "thanks"), ("fail", ""), ("timeout", "")];
+    let (sid, url) = publish(
+        &gateway,
+        folder.path(),
+        &flow(&[
+            trigger("incomingCall", "back"),
+            state("back", "set-variables", &back, &[("next", "away")]),
+            state("away", "add-twiml-redirect", &away, &ways),
+            say("thanks", "{{widgets.away.Colour}}.", ""),
+        ]),
+    );
+    desk(&gateway, &[("VoiceUrl", &url)]);
+    let alice = Party::new();
+    caller(&gateway, &alice).finish().expect_success();
+    let walked = walked(&gateway, &sid);
+    let path = ["incomingCall back", "next away", "return thanks", "audioComplete Ended"];
+    assert_eq!(walked["steps"], json!(path));
+    assert_eq!(walked["context"]["widgets"]["away"]["Colour"], "blue");
+}
+
+#[test]
 fn an_execution_that_fails_leaves_its_call_to_the_fallback_of_domain_number_and_application() {
     let folder = tempfile::tempdir().expect("a folder");
     let gateway = Gateway::start(
@@ -252,4 +285,7 @@ fn an_execution_that_fails_leaves_its_call_to_the_fallback_of_domain_number_and_
     wait::until("a notification of each kind and call", || {
         (notified("81020"), notified("11200")) == (3, 3)
     });
+    let metrics = gateway.metrics();
+    assert_eq!(metrics.value("studio_executions_failed_total"), 3);
+    assert_eq!(metrics.value("studio_executions_active"), 0);
 }
