@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shared::{Code, Transport};
+use shared::{Code, ExecutionSid, FlowSid, Transport};
 use store::{
     BindingChanges, CallStatus, Change, ConferenceEnd, ConferenceRecord, ConferenceStatus,
-    RecordingStatus, Resource, TimelineRecord,
+    ExecutionRecord, ExecutionStatus, RecordingStatus, Resource, TimelineRecord,
 };
 
 use super::rows::{binding, call, conference, domain, exchange, first, put, recording};
-use super::{DAY_MS, House, MAIN, Place, T0};
+use super::{DAY_MS, House, MAIN, ORIGIN, Place, T0};
 use crate::{Journal, Journaled};
 
 fn live_calls_are_closed_as_failed_after_a_kill<P: Place>() {
@@ -40,6 +40,31 @@ fn live_calls_are_closed_as_failed_after_a_kill<P: Place>() {
 
     house = house.reopen(T0 + 2 * DAY_MS);
     assert_eq!(house.opened.recovered.calls_closed, 0);
+}
+
+fn active_executions_end_with_their_process<P: Place>() {
+    let mut house = House::<P>::new();
+    let execution = |number: u64, status| ExecutionRecord {
+        sid: ExecutionSid::mint(T0, ORIGIN, number),
+        account: MAIN,
+        flow: FlowSid(1),
+        contact: "alice".to_owned(),
+        status,
+        context: "{}".to_owned(),
+        steps: "[]".to_owned(),
+        created_ms: T0,
+        updated_ms: T0,
+    };
+    let rows = [(1, ExecutionStatus::Active), (2, ExecutionStatus::Ended)]
+        .map(|(number, status)| execution(number, status));
+    for row in &rows {
+        house.commit(Change::PutExecution(Arc::new(row.clone())));
+    }
+    let house = house.reopen(T0 + DAY_MS);
+    for row in rows {
+        let ended = ExecutionRecord { status: ExecutionStatus::Ended, ..row };
+        assert_eq!(house.reader().execution(MAIN, ended.sid).unwrap(), Some(ended));
+    }
 }
 
 fn live_conferences_are_completed_after_a_kill<P: Place>() {
@@ -147,6 +172,7 @@ fn history_of_a_process_that_ended_before_it_could_be_committed_is_there_at_the_
 }
 
 over_each_driver! {
+    active_executions_end_with_their_process,
     live_calls_are_closed_as_failed_after_a_kill,
     live_conferences_are_completed_after_a_kill,
     a_restart_keeps_contacts_over_udp_and_says_where_the_others_will_come_back_from,

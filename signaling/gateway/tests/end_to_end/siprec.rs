@@ -7,8 +7,8 @@ use crate::rtp::{Party, Stream};
 use crate::sipp::{self, Finished, Running, Sipp};
 
 /// A recording server that answers, offers other ports once, and waits for the end.
-struct Server {
-    running: Running,
+pub struct Server {
+    pub running: Running,
     port: u16,
     /// Where the streams of the party and of the other side go first, and where after the server's offer.
     first: [Party; 2],
@@ -43,7 +43,7 @@ fn accepts(answer: &str) -> String {
 }
 
 impl Server {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let (first, moved) = ([Party::new(), Party::new()], [Party::new(), Party::new()]);
         let ok = accepts(&description(&first, "recvonly"));
         let offer = description(&moved, "recvonly");
@@ -100,7 +100,7 @@ impl Server {
         Self { running, port, first, moved }
     }
 
-    fn settings(&self) -> String {
+    pub fn settings(&self) -> String {
         format!(
             "[siprec.srs]\nuri = \"sip:srs@127.0.0.1:{}\"\nheader = \"X-Token: s3cret\"\n\
              username = \"desk\"\npassword = \"{PASSWORD}\"\n",

@@ -9,6 +9,7 @@ use crate::queues::{self, Agent};
 use crate::rest::request;
 use crate::rtp::{Party, Stream, sound};
 use crate::sipp::{self, Running, Sipp};
+use crate::siprec::Server;
 use crate::streams::{Bot, PLAIN};
 use crate::studio::{flow, publish, state, steps, trigger, walked};
 use crate::{sdk, wait};
@@ -134,6 +135,41 @@ fn a_flow_forks_a_stream_records_asks_a_function_in_a_subflow_and_takes_a_messag
     let rows = list["recordings"].as_array().expect("a list").iter();
     let channels: Vec<_> = rows.map(|row| row["channels"].as_u64()).collect();
     assert_eq!(channels, [Some(1), Some(2)], "the message, and the call before it");
+}
+
+#[test]
+fn a_flow_forks_its_call_to_a_recording_server() {
+    let (server, folder) = (Server::start(), tempfile::tempdir().expect("a folder"));
+    let gateway = Gateway::start(&server.settings());
+    let start = json!({"stream_action": "start", "stream_name": "tape", "stream_transport_type": "siprec",
+        "stream_connector": "srs", "stream_parameters": [{"key": "case", "value": "4711"}]});
+    let stop =
+        json!({"stream_action": "stop", "stream_name": "tape", "stream_transport_type": "siprec"});
+    let long = "One two three four five. ".repeat(2);
+    let (sid, url) = publish(
+        &gateway,
+        folder.path(),
+        &flow(&[
+            trigger("incomingCall", "fork"),
+            state("fork", "fork-stream", &start, &[("next", "tell")]),
+            say("tell", &long, "unfork"),
+            state("unfork", "fork-stream", &stop, &[("next", "bye")]),
+            say("bye", "Bye.", ""),
+        ]),
+    );
+    desk(&gateway, &[("VoiceUrl", &url)]);
+    let alice = Party::new();
+    caller(&gateway, &alice).finish().expect_success();
+    let messages = server.running.finish().expect_success().messages();
+    assert!(messages.contains("4711"), "{messages}");
+    let path = [
+        "incomingCall fork",
+        "next tell",
+        "audioComplete unfork",
+        "next bye",
+        "audioComplete Ended",
+    ];
+    assert_eq!(walked(&gateway, &sid)["steps"], json!(path));
 }
 
 #[test]
