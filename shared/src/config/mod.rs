@@ -37,7 +37,7 @@ use std::collections::BTreeMap;
 pub use cidr::Cidr;
 pub use domain::Domain;
 pub use edge::{Edge, EdgeTls};
-pub use functions::Functions;
+pub use functions::{Functions, FunctionsEngine};
 pub use hosted::Hosted;
 pub use http::Http;
 pub use layers::{Layers, Origin, Problem};

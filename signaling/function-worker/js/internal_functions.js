@@ -96,9 +96,12 @@ function library() {
   if (!Object.hasOwn(twilio, 'Response')) Object.defineProperty(twilio, 'Response', { value: Response, writable: true, configurable: true, enumerable: true });
   return twilio;
 }
+// Where the engine has what is deployed; Node has it in a folder.
+const functionFile = host.functionFile || ((path) => `/app/functions/${path}.js`);
+const assetFile = host.assetFile || ((path) => `/app/assets${path}`);
 const runtime = {
-  getAssets: () => Object.fromEntries(host.deployed.assets.map((path) => [path, { path: `/app/assets${path}`, open: (encoding = 'utf8') => require('fs').readFileSync(`/app/assets${path}`, encoding) }])),
-  getFunctions: () => Object.fromEntries(host.deployed.functions.map((path) => [path, { path: `/app/functions/${path}.js` }])),
+  getAssets: () => Object.fromEntries(host.deployed.assets.map((path) => [path, { path: assetFile(path), open: (encoding = 'utf8') => require('fs').readFileSync(assetFile(path), encoding) }])),
+  getFunctions: () => Object.fromEntries(host.deployed.functions.map((path) => [path, { path: functionFile(path) }])),
   getSync: () => { throw new Error('Sync is not part of this gateway'); },
 };
 
@@ -123,11 +126,17 @@ exports.begin = (id, path, eventText, contextText) => {
     if (error) fail(error);
     else { try { succeed(value); } catch (thrown) { fail(thrown); } }
   };
-  try {
-    const { handler } = host.loader.load(`/app/functions/${path}.js`);
+  const run = (loaded) => {
+    const handler = loaded.handler || (loaded.default && loaded.default.handler);
     if (typeof handler !== 'function') throw new Error(`the function /${path} exports no handler`);
-    const returned = handler(context, event, callback);
-    if (returned && typeof returned.then === 'function') returned.then(undefined, (error) => { if (current === id) fail(error ?? new Error('the handler rejected')); });
+    return handler(context, event, callback);
+  };
+  const rejected = (error) => { if (current === id) fail(error ?? new Error('the handler rejected')); };
+  try {
+    const loaded = host.loader.load(functionFile(path));
+    // Node loads an ES module later.
+    const returned = loaded instanceof Promise ? loaded.then(run) : run(loaded);
+    if (returned && typeof returned.then === 'function') returned.then(undefined, rejected);
   } catch (error) { fail(error ?? new Error('the handler threw nothing')); }
 };
 exports.rejected = (promise, reason, handled) => { if (handled) unhandled.delete(promise); else unhandled.set(promise, reason); };

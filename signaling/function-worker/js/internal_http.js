@@ -20,7 +20,7 @@ class IncomingMessage extends Readable {
 }
 class ClientRequest extends Writable {
   constructor(secure, input, options, onAnswer) {
-    super();
+    super({ autoDestroy: false });
     if (typeof input === 'string' || input instanceof URL) {
       const url = new URL(String(input));
       if (typeof options === 'function') [options, onAnswer] = [{}, options];

@@ -11,6 +11,9 @@
 //! file, starts no program ([`sandbox`]), and all of it serves one environment of one service. What a function wants
 //! from outside is a message to the gateway, which applies its own guard and bounds.
 //!
+//! With `functions.engine = "node"` this process puts itself into a sandbox and becomes Node ([`node_main`]), which runs the
+//! scripts of `js/node/` and answers by the same pipes.
+//!
 //! A slot keeps its runtime between invocations, as the cloud keeps a container warm: modules stay loaded, global
 //! variables stay. It drops the runtime after an invocation that ended by force, because its state is unknown then.
 
@@ -20,6 +23,7 @@ mod engine;
 mod host;
 mod library;
 mod modules;
+mod node;
 mod pipe;
 mod pool;
 mod queue;
@@ -27,4 +31,5 @@ mod sandbox;
 mod slot;
 mod worker;
 
+pub use node::{NodeArguments, node_main, unpack_library};
 pub use worker::worker_main;

@@ -38,6 +38,11 @@ impl Library {
         Self { archive, entries, folders }
     }
 
+    /// Every file.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &'static str> {
+        self.entries.keys().copied()
+    }
+
     pub(crate) fn is_file(&self, path: &str) -> bool {
         self.entries.contains_key(path)
     }

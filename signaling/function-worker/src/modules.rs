@@ -19,6 +19,17 @@ macro_rules! scripts {
     };
 }
 
+/// The scripts of the worker in Node.
+pub(crate) const NODE: &[(&str, &str)] = scripts! {
+    "main" = "node/main.js"
+    "slot" = "node/slot.js"
+    "internal_axios" = "internal_axios.js"
+    "internal_encoding" = "internal_encoding.js"
+    "internal_fetch" = "internal_fetch.js"
+    "internal_functions" = "internal_functions.js"
+    "internal_http" = "internal_http.js"
+};
+
 const BUILTIN: &[(&str, &str)] = scripts! {
     "assert" = "assert.js"
     "assert/strict" = "assert.js"

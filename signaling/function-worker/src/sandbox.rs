@@ -29,19 +29,24 @@ const FILES_MAX: u64 = 16;
 /// # Errors
 /// Limits that cannot be set: the worker must not run without them.
 pub(crate) fn confine() -> io::Result<String> {
-    rustix::thread::set_no_new_privs(true)?;
-    let limits = [
+    limit(&[
         (Resource::As, ADDRESS_SPACE_BYTES),
         (Resource::Nofile, FILES_MAX),
         (Resource::Fsize, 0),
         (Resource::Core, 0),
-    ];
-    for (resource, most) in limits {
-        let hard = getrlimit(resource).maximum.map_or(most, |hard| hard.min(most));
-        setrlimit(resource, Rlimit { current: Some(hard), maximum: Some(hard) })?;
-    }
+    ])?;
     let lacks = [no_paths().err(), no_calls().err()];
     Ok(lacks.into_iter().flatten().collect::<Vec<_>>().join("; "))
+}
+
+/// Lowers limits of this process for good.
+pub(crate) fn limit(limits: &[(Resource, u64)]) -> io::Result<()> {
+    rustix::thread::set_no_new_privs(true)?;
+    for (resource, most) in limits {
+        let hard = getrlimit(*resource).maximum.map_or(*most, |hard| hard.min(*most));
+        setrlimit(*resource, Rlimit { current: Some(hard), maximum: Some(hard) })?;
+    }
+    Ok(())
 }
 
 /// Landlock without any rule: no path opens, no port binds or connects.

@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::answers::{FunctionAnswer, FunctionRequest};
+use crate::app::AppFolder;
 use crate::catalogue::{Catalogue, new_sid};
 use crate::event::event;
 use crate::logs::{Line, Logs};
@@ -85,6 +86,11 @@ impl Functions {
     /// # Errors
     /// When the folder cannot be read.
     pub fn start(settings: FunctionsSettings, outside: Arc<dyn Outside>) -> io::Result<Self> {
+        // Of a gateway that was killed.
+        match std::fs::remove_dir_all(settings.folder.join(RUNNING)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let inner = Inner {
             catalogue: Catalogue::open(&settings.folder)?,
             settings,
@@ -295,6 +301,7 @@ impl Functions {
         let packages = tokio::task::spawn_blocking(move || Packages::of(&folder)).await;
         let packages = packages.map_err(io::Error::other)??;
         let serving = self.serving(found, Arc::clone(&running), packages);
+        let serving = self.on_disk(found, serving).await?;
         let process = Process::start(&self.inner.settings.program, serving).await?;
         self.inner.meters.functions_workers_started_total.count();
         let worker = Worker {
@@ -367,7 +374,22 @@ impl Functions {
             on_line: Box::new(on_line),
             outside: Arc::clone(&self.inner.outside),
             meters: Arc::clone(&self.inner.meters),
+            app: None,
         }
+    }
+
+    /// Writes what is deployed to disk, where the engine reads files.
+    async fn on_disk(&self, found: &Found, mut serving: Serving) -> io::Result<Serving> {
+        let Some(library) = self.inner.settings.program.library.clone() else { return Ok(serving) };
+        // A worker that ends leaves its folder to its last invocation, so a name is used once.
+        let name = format!("{}-{}", found.environment.sid, new_sid(""));
+        let folder = self.inner.settings.folder.join(RUNNING);
+        let written = tokio::task::spawn_blocking(move || {
+            let app = AppFolder::write(&folder, &name, &library, &serving.deployed, &serving.read)?;
+            serving.app = Some(app);
+            Ok(serving)
+        });
+        written.await.map_err(io::Error::other)?
     }
 
     fn line_of(&self, found: &Found) -> Line {
@@ -391,6 +413,8 @@ impl Functions {
     }
 }
 
+/// Folder of what workers in Node read.
+const RUNNING: &str = "running";
 /// Bytes of an answer that an alert quotes.
 const ALERT_BYTES_MAX: usize = 500;
 

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +27,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::app::{AppFolder, ReadFile};
 use crate::fetches::{self, Wanted};
 use crate::message::{self, Deployed, Down, Invoke, LENGTHS_BYTES, Level, READY, Up};
 use crate::meters::FunctionMeters;
@@ -41,6 +42,8 @@ pub struct Program {
     pub arguments: Vec<OsString>,
     /// Environment of the worker, which is empty otherwise.
     pub environment: Vec<(OsString, OsString)>,
+    /// The library of functions on disk, where the engine reads files: the worker then gets a folder of what is deployed.
+    pub library: Option<PathBuf>,
 }
 
 impl Program {
@@ -53,12 +56,23 @@ impl Program {
             program: std::env::current_exe()?,
             arguments: vec!["worker".into(), "functions".into()],
             environment: Vec::new(),
+            library: None,
+        })
+    }
+
+    /// This binary again, as `worker node`: it becomes this Node.
+    ///
+    /// # Errors
+    /// The system does not know the path of this binary.
+    pub fn node(node: &Path, library: PathBuf) -> io::Result<Self> {
+        Ok(Self {
+            program: std::env::current_exe()?,
+            arguments: vec!["worker".into(), "node".into(), node.into(), library.clone().into()],
+            environment: Vec::new(),
+            library: Some(library),
         })
     }
 }
-
-/// Gives the content of a deployed file.
-pub(crate) type ReadFile = Box<dyn Fn(&str) -> Option<Vec<u8>> + Send + Sync>;
 
 /// What a worker serves.
 pub(crate) struct Serving {
@@ -70,6 +84,8 @@ pub(crate) struct Serving {
     pub on_line: Box<dyn Fn(u64, Level, String) + Send + Sync>,
     pub outside: Arc<dyn Outside>,
     pub meters: Arc<FunctionMeters>,
+    /// What is deployed, as files.
+    pub app: Option<AppFolder>,
 }
 
 /// The answer of a worker to an invocation.
@@ -107,6 +123,7 @@ impl Process {
     pub(crate) async fn start(program: &Program, serving: Serving) -> io::Result<Self> {
         let mut child = Command::new(&program.program)
             .args(&program.arguments)
+            .args(serving.app.as_ref().map(AppFolder::path))
             .env_clear()
             .envs(program.environment.iter().cloned())
             .current_dir("/")

@@ -182,6 +182,15 @@ pub enum Worker {
     },
     /// The functions of one environment
     Functions,
+    /// The functions of one environment, in Node
+    Node {
+        /// Node's binary.
+        node: PathBuf,
+        /// The library of functions.
+        library: PathBuf,
+        /// What is deployed.
+        app: PathBuf,
+    },
 }
 
 /// Arguments of a command that is not built yet. Any are accepted, so that the answer is about the

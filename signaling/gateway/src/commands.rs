@@ -14,6 +14,8 @@ use crate::cli::{
     Cli, Command, ConfigCommand, DemoArguments, DnsArguments, ServeArguments, Worker,
     not_in_this_version,
 };
+use function_worker::NodeArguments;
+
 use crate::demo;
 use crate::inbox::Message;
 use crate::logging;
@@ -43,6 +45,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Ca) => with_settings(&sources, ca),
         Some(Command::Worker { worker: Worker::Speech { voices } }) => speech::worker_main(&voices),
         Some(Command::Worker { worker: Worker::Functions }) => function_worker::worker_main(),
+        Some(Command::Worker { worker: Worker::Node { node, library, app } }) => {
+            function_worker::node_main(&NodeArguments { node, library, app })
+        }
         Some(Command::Explain(question)) => {
             with_settings(&sources, |settings| crate::explain::run(&question, settings))
         }

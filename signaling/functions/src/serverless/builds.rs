@@ -8,9 +8,10 @@ use serde_json::json;
 use shared::Code;
 
 use super::{Answered, Refused, Request, created, has_room, no_content, ok, one};
+use crate::app::is_module;
 use crate::catalogue::new_sid;
 use crate::packages;
-use crate::service::{Build, Dependency, Service};
+use crate::service::{Build, Dependency, Kind, Service, Version};
 
 /// Packages that functions have without a deployment: the official library, what it depends on, and the platform's
 /// own, of which functions use the types only.
@@ -95,9 +96,17 @@ fn create(it: &Request<'_>, service: &Service) -> Answered {
             !PRESENT.contains(name) && !packages::has(&it.functions.inner.settings.packages, name)
         })
         .collect();
-    let reason = match missing.is_empty() {
-        true => String::new(),
-        false => format!("these packages are not here: {}", missing.join(", ")),
+    let modules = match it.functions.inner.settings.program.library {
+        Some(_) => Vec::new(),
+        None => modules(it, service, &versions),
+    };
+    let reason = match (missing.as_slice(), modules.as_slice()) {
+        ([], []) => String::new(),
+        ([], modules) => format!(
+            "these functions are ES modules, which need functions.engine = \"node\": {}",
+            modules.join(", ")
+        ),
+        (missing, _) => format!("these packages are not here: {}", missing.join(", ")),
     };
     if !reason.is_empty() {
         tracing::warn!(service = service.sid, reason, "a build of functions failed");
@@ -121,6 +130,18 @@ fn create(it: &Request<'_>, service: &Service) -> Answered {
         Ok(())
     })?;
     Ok(created(it.show_build(&after, &build)))
+}
+
+/// The paths of functions that are ES modules.
+fn modules(it: &Request<'_>, service: &Service, versions: &[String]) -> Vec<String> {
+    let functions = service.versions.iter().filter(|one| one.kind == Kind::Function);
+    let built = functions.filter(|one| versions.contains(&one.sid));
+    let catalogue = &it.functions.inner.catalogue;
+    let is_module = |version: &&Version| {
+        let script = catalogue.content(&version.sid).unwrap_or_default();
+        is_module(&String::from_utf8_lossy(&script))
+    };
+    built.filter(is_module).map(|version| version.path.clone()).collect()
 }
 
 /// Reads the list of packages. Deploy tools put the JSON between quotes without escaping those inside.

@@ -51,6 +51,11 @@ pub enum ServeError {
     /// The folder of functions cannot be read.
     #[error("functions cannot be kept in {1}: {0}. Check the folder's permissions.")]
     Functions(std::io::Error, PathBuf),
+    /// `functions.engine = "node"` without a Node that works.
+    #[error(
+        "functions cannot run in Node: {0}. Install Node or name its program in functions.node, or set functions.engine = \"quickjs\"."
+    )]
+    Node(String),
     /// The bucket of recordings cannot be used.
     #[error(transparent)]
     Bucket(#[from] storage::BucketError),

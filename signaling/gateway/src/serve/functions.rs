@@ -6,7 +6,8 @@
 //! guard checks the address.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use http_server::{Body, Rest, Scheme, WholeRequest, base_url, whole_body};
+use shared::config::{self, FunctionsEngine};
 use shared::limits::FUNCTION_FETCH_BYTES_MAX;
 use shared::{AccountSid, Code, api_host};
 use shell::Sender;
@@ -35,19 +37,58 @@ use crate::inbox::Message;
 /// Starts the functions. `rest` gets the REST API when it is there, before the first call.
 pub(super) fn start_functions(
     data: &DataDir,
-    packages: PathBuf,
+    config: &config::Functions,
     base: String,
     client: &WebhookClient,
     rest: Arc<OnceLock<Rest>>,
     messages: Sender<Message>,
 ) -> Result<Functions, ServeError> {
     let folder = data.path().join("functions");
-    let program =
-        Program::this_binary().map_err(|error| ServeError::Functions(error, folder.clone()))?;
+    let broken = |error| ServeError::Functions(error, folder.clone());
+    let program = match config.engine {
+        FunctionsEngine::QuickJs => Program::this_binary(),
+        FunctionsEngine::Node => {
+            let node = node(&config.node)?;
+            let library = function_worker::unpack_library(&folder).map_err(broken)?;
+            Program::node(&node, library)
+        }
+    };
+    let program = program.map_err(broken)?;
+    let packages = config.packages.clone();
     let settings = FunctionsSettings { folder: folder.clone(), program, packages, base, is_signed };
     let outside = Arc::new(Gateway { client: client.clone(), rest, messages });
     Functions::start(settings, outside).map_err(|error| ServeError::Functions(error, folder))
 }
+
+/// Node's binary, by its real path: a sandbox lets no link be followed out of it.
+fn node(given: &Path) -> Result<PathBuf, ServeError> {
+    let refused = |why: String| ServeError::Node(why);
+    let path = match given.as_os_str().is_empty() {
+        false => given.to_owned(),
+        true => std::env::var_os("PATH")
+            .iter()
+            .flat_map(std::env::split_paths)
+            .map(|folder| folder.join("node"))
+            .find(|path| path.is_file())
+            .ok_or_else(|| refused("there is no node on PATH".to_owned()))?,
+    };
+    let shown = path.display();
+    let path = path.canonicalize().map_err(|error| refused(format!("{shown}: {error}")))?;
+    let said = Command::new(&path).arg("--version").output();
+    let said = said.map_err(|error| refused(format!("{shown} does not run: {error}")))?;
+    let version = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+    let major = version.strip_prefix('v').and_then(|version| version.split('.').next());
+    match major.and_then(|major| major.parse::<u32>().ok()) {
+        Some(major) if major >= NODE_MAJOR_MIN => Ok(path),
+        Some(_) => Err(refused(format!(
+            "{shown} is {version}, and {NODE_MAJOR_MIN} is the oldest that works"
+        ))),
+        None => Err(refused(format!("{shown} does not say its version, so it is not Node"))),
+    }
+}
+
+/// The oldest Node that functions run in.
+const NODE_MAJOR_MIN: u32 = 18;
 
 /// The gateway, as functions see it.
 struct Gateway {

@@ -43,14 +43,8 @@ pub(super) fn start_hosted(
     let routes = RouteSettings::new(config, own);
     let rest = Arc::new(OnceLock::new());
     let base = routes.functions_base.clone();
-    let functions = start_functions(
-        data,
-        config.functions.packages.clone(),
-        base,
-        webhooks,
-        Arc::clone(&rest),
-        messages,
-    )?;
+    let functions =
+        start_functions(data, &config.functions, base, webhooks, Arc::clone(&rest), messages)?;
     let handlers = Handlers::new(routes)
         .with(Kind::Flow, studio.clone())
         .with(Kind::Bin, Bins::new(readers.clone()))

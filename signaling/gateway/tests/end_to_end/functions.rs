@@ -49,7 +49,7 @@ pub fn deploy(gateway: &Gateway, service: &str, functions: &[(&str, &str, &str)]
 }
 
 /// Uploads a version as deploy tools do.
-fn upload(gateway: &Gateway, item: &str, path: &str, visibility: &str, script: &str) -> Value {
+pub fn upload(gateway: &Gateway, item: &str, path: &str, visibility: &str, script: &str) -> Value {
     let file = gateway.folder.path().join("upload.js");
     std::fs::write(&file, script).expect("writable");
     let printed = run(Command::new("curl")
@@ -70,9 +70,14 @@ fn call_in(gateway: &Gateway, party: &Party, milliseconds: u32) {
 
 #[test]
 fn the_sample_function_speaks_dials_a_trunk_and_prints_its_line() {
+    call_the_sample("");
+}
+
+/// By a gateway with these settings, as the other functions of this kind.
+pub fn call_the_sample(settings: &str) {
     let (alice, carrier, port) = (Party::new(), Party::new(), sipp::free_port());
     let gateway = Gateway::start(&format!(
-        "[[trunk]]\nname = \"carrier\"\ntargets = [\"sip:127.0.0.1:{port}\"]\n"
+        "{settings}[[trunk]]\nname = \"carrier\"\ntargets = [\"sip:127.0.0.1:{port}\"]\n"
     ));
     let url = deploy(&gateway, "Default", &[("/welcome", "public", SAMPLE)]);
     gateway.domain_with_user("desk", &format!("{url}/welcome"), "alice", PASSWORD);
@@ -98,7 +103,11 @@ fn the_sample_function_speaks_dials_a_trunk_and_prints_its_line() {
 
 #[test]
 fn a_function_that_fails_leads_to_the_fallback_and_the_next_call_works() {
-    let gateway = Gateway::start("");
+    misbehave("");
+}
+
+pub fn misbehave(settings: &str) {
+    let gateway = Gateway::start(settings);
     let application = Application::start(|_| Answer::twiml("<Reject/>"));
     let script = "let calls = 0;
 exports.handler = (context, event, callback) => {
@@ -141,7 +150,11 @@ exports.handler = (context, event, callback) => {
 
 #[test]
 fn fifty_calls_at_once_get_their_function_while_another_one_loops() {
-    let gateway = Gateway::start("");
+    call_in_a_crowd("");
+}
+
+pub fn call_in_a_crowd(settings: &str) {
+    let gateway = Gateway::start(settings);
     let script = "exports.handler = (context, event, callback) => {
     if (event.loop) for (;;) {}
     callback(null, new Twilio.twiml.VoiceResponse());
@@ -165,13 +178,17 @@ fn fifty_calls_at_once_get_their_function_while_another_one_loops() {
 }
 
 /// The first label of a service's domain.
-fn label(url: &str) -> &str {
+pub fn label(url: &str) -> &str {
     url.trim_start_matches("https://").split('.').next().expect("a label")
 }
 
 #[test]
 fn a_function_uses_the_api_in_this_process_and_sends_requests_past_the_guard() {
-    let gateway = Gateway::start("");
+    send_requests("");
+}
+
+pub fn send_requests(settings: &str) {
+    let gateway = Gateway::start(settings);
     let application = Application::start(|_| Answer::twiml("<Hangup/>"));
     let script = "exports.handler = async (context, event, callback) => {
     const client = context.getTwilioClient();

@@ -57,6 +57,7 @@ mod flow_graph;
 mod flow_walker;
 mod full_disk;
 mod functions;
+mod functions_in_node;
 mod glare;
 mod hosted;
 mod impairment;
