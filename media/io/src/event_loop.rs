@@ -37,7 +37,7 @@ pub(crate) trait Machine {
         out: &mut impl Output,
     ) -> Received;
     fn mesh_receive(&mut self, now: Instant, frame: &MeshFrame, out: &mut impl Output);
-    fn feed(&mut self, item: &FeedItem);
+    fn feed(&mut self, now: Instant, item: &FeedItem);
     fn tick(&mut self, now: Instant, out: &mut impl Output);
     fn poll_timeout(&self) -> Option<Instant>;
     fn meters(&self) -> &PlaneMeters;
@@ -168,7 +168,7 @@ impl<'a, M: Machine, D: Driver> EventLoop<'a, M, D> {
         // so the items counted here find their feed open.
         let fed = self.ends.feed.slots();
         let mut is_busy = self.take_commands(now);
-        is_busy |= self.take_feed(fed);
+        is_busy |= self.take_feed(now, fed);
         is_busy |= self.take_mesh(now);
         self.tick(now);
         let packets = self.receive();
@@ -194,10 +194,10 @@ impl<'a, M: Machine, D: Driver> EventLoop<'a, M, D> {
     }
 
     /// Takes the `waiting` items of the ring of feeds; `true` when more may be left.
-    fn take_feed(&mut self, waiting: usize) -> bool {
+    fn take_feed(&mut self, now: Instant, waiting: usize) -> bool {
         for _ in 0..waiting.min(TURN_FEED_ITEMS) {
             let Ok(item) = self.ends.feed.pop() else { return false };
-            self.machine.feed(&item);
+            self.machine.feed(now, &item);
         }
         waiting > TURN_FEED_ITEMS
     }
@@ -502,8 +502,8 @@ impl Machine for Plane {
         Self::mesh_receive(self, now, frame, out);
     }
 
-    fn feed(&mut self, item: &FeedItem) {
-        Self::feed(self, item);
+    fn feed(&mut self, now: Instant, item: &FeedItem) {
+        Self::feed(self, now, item);
     }
 
     fn tick(&mut self, now: Instant, out: &mut impl Output) {

@@ -99,7 +99,7 @@ impl Machine for Mirror {
     }
 
     fn mesh_receive(&mut self, _: Instant, _: &MeshFrame, _: &mut impl Output) {}
-    fn feed(&mut self, _: &FeedItem) {}
+    fn feed(&mut self, _: Instant, _: &FeedItem) {}
 
     fn tick(&mut self, _: Instant, _: &mut impl Output) {}
 

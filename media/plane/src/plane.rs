@@ -191,8 +191,8 @@ impl Plane {
     }
 
     /// Takes one item of a feed.
-    pub fn feed(&mut self, item: &FeedItem) {
-        self.take_feed_item(item);
+    pub fn feed(&mut self, now: Instant, item: &FeedItem) {
+        self.take_feed_item(now, item);
         debug_assert_eq!(self.meters.feed_balance(), 0, "a frame in no counter or in two");
     }
 

@@ -254,7 +254,8 @@ impl World {
     /// Passes an item of a feed to the core of its leg.
     pub fn feed(&mut self, party: usize, feed: FeedId, part: FeedPart) {
         let leg = self.leg(party);
-        self.cores[usize::from(leg.core.0)].0.feed(&FeedItem { leg, feed, part });
+        let now = self.now;
+        self.cores[usize::from(leg.core.0)].0.feed(now, &FeedItem { leg, feed, part });
     }
 
     pub fn update(&mut self, party: usize, change: impl FnOnce(&mut LegPlan)) {

@@ -244,7 +244,7 @@ fn a_core_neither_allocates_nor_frees_after_it_was_made() {
         now = Instant::from_millis(1 + u64::from(round) * 20);
         plane.tick(now, &mut hands);
         for slot in 36..39 {
-            feed(&mut plane, slot, u32::from(round));
+            feed(&mut plane, now, slot, u32::from(round));
         }
         for (slot, sender) in (0..LEGS).zip(&mut senders) {
             send(&mut plane, &mut hands, now, slot, round, sender);
@@ -274,9 +274,9 @@ fn a_core_neither_allocates_nor_frees_after_it_was_made() {
 }
 
 /// A frame a beat, and now and then a clear.
-fn feed(plane: &mut Plane, slot: u16, round: u32) {
+fn feed(plane: &mut Plane, now: Instant, slot: u16, round: u32) {
     let (leg, feed) = (leg(slot), FeedId(u64::from(slot)));
-    let mut give = |part| plane.feed(&FeedItem { leg, feed, part });
+    let mut give = |part| plane.feed(now, &FeedItem { leg, feed, part });
     give(FeedPart::Audio([round as u8; 160]));
     if round.is_multiple_of(50) {
         give(FeedPart::Clear);

@@ -1,6 +1,6 @@
 //! The thread of the story that feeds audio to the legs: at its pace, in bursts, with gaps and clears.
 
-use shared::{Codec, FeedId, FeedItem, FeedPart, MediaCommand};
+use shared::{Codec, FeedId, FeedItem, FeedPart, Instant, MediaCommand};
 
 use super::fed::Fed;
 use super::{PARTIES, Story, payload};
@@ -47,7 +47,8 @@ impl Story {
         // Voices that no party has.
         let samples = payload(PARTIES + index, number as u16);
         let frame = samples.as_slice().try_into().expect("160 samples");
-        self.reference.fed(index, |fed| fed.frame(samples));
+        let now_ms = self.now_ms;
+        self.reference.fed(index, |fed| fed.frame(now_ms, samples));
         self.give(index, FeedPart::Audio(frame));
     }
 
@@ -55,6 +56,6 @@ impl Story {
         let Some(Feeding { feed, .. }) = self.parties[index].feeding else { return };
         let item = FeedItem { leg: self.leg(index), feed, part };
         let core = self.core_of(index);
-        self.cores[core].0.feed(&item);
+        self.cores[core].0.feed(Instant::from_millis(self.now_ms), &item);
     }
 }

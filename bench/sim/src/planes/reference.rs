@@ -470,7 +470,7 @@ impl Leg {
         }
         let codec = self.plan.media.codec;
         let fed = self.fed.as_mut().filter(|_| self.playing.is_none());
-        let heard = fed.map(|fed| fed.hears(codec, payload));
+        let heard = fed.map(|fed| fed.hears(now_ms, codec, payload));
         match &mut self.playing {
             None if heard.is_some() => {}
             Some(Playing::Prompt { prompt, at: Some(at) }) => {

@@ -166,8 +166,8 @@ impl Cores {
     }
 
     /// Hands an item of a feed to its core.
-    pub fn feed(&mut self, item: &FeedItem) {
-        self.core(item.leg.core).plane.feed(item);
+    pub fn feed(&mut self, now: Instant, item: &FeedItem) {
+        self.core(item.leg.core).plane.feed(now, item);
     }
 
     pub fn poll_frame(&mut self, core: CoreId) -> Option<(Sink, TapFrame)> {

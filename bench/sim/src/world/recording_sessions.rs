@@ -48,7 +48,7 @@ impl World {
     pub(super) fn copy_frame(&mut self, frame: &TapFrame) -> bool {
         let Some(items) = self.copies.items(frame) else { return false };
         for item in items.iter().filter(|_| !frame.last) {
-            self.cores.feed(item);
+            self.cores.feed(self.now.mono, item);
         }
         true
     }

@@ -93,7 +93,7 @@ impl World {
 
     fn carry_stream(&mut self, stream: StreamSid, outcome: Outcome) {
         for item in &outcome.items {
-            self.cores.feed(item);
+            self.cores.feed(self.now.mono, item);
         }
         for (after, act) in outcome.acts {
             self.after(after, Later::Stream(stream, act));

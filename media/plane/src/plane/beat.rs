@@ -167,7 +167,7 @@ impl Plane {
             return;
         }
         let packet = &mut [0; SAMPLES_MAX][..len];
-        let is_audio = self.fill_from_feed(slot, packet);
+        let is_audio = self.fill_from_feed(slot, now_samples, packet);
         let origin = if is_audio { Origin::Feed } else { Origin::Silence };
         self.send_or_pass(slot, now_samples, packet, origin, out);
     }

@@ -5,8 +5,9 @@
 //! in exactly one counter ([`crate::PlaneMeters::feed_balance`]).
 
 use shared::feed::FeedEnd;
-use shared::{Codec, FRAME_SAMPLES, FeedId, FeedItem, FeedPart, LegId, MediaEvent};
+use shared::{Codec, FRAME_SAMPLES, FeedId, FeedItem, FeedPart, Instant, LegId, MediaEvent};
 
+use crate::clock;
 use crate::feed::FeedBuffer;
 use crate::output::Output;
 use crate::relay::Feed;
@@ -70,7 +71,7 @@ impl Plane {
         out.event(MediaEvent::FeedEnded { leg, feed, cause });
     }
 
-    pub(super) fn take_feed_item(&mut self, item: &FeedItem) {
+    pub(super) fn take_feed_item(&mut self, now: Instant, item: &FeedItem) {
         let is_audio = matches!(item.part, FeedPart::Audio(_));
         self.meters.feed_frames += u64::from(is_audio);
         let slot = self.slot_of(item.leg);
@@ -81,7 +82,7 @@ impl Plane {
             return;
         };
         match &item.part {
-            FeedPart::Audio(samples) if buffer.push(samples) => {
+            FeedPart::Audio(samples) if buffer.push(clock::samples(now), samples) => {
                 self.meters.feed_frames_waiting += 1;
             }
             FeedPart::Audio(_) => self.meters.feed_frames_full += 1,
@@ -94,10 +95,15 @@ impl Plane {
     }
 
     /// Fills the samples of a packet with the leg's feed; answers whether they hold any of its audio.
-    pub(super) fn fill_from_feed(&mut self, slot: usize, packet: &mut [u8]) -> bool {
+    pub(super) fn fill_from_feed(
+        &mut self,
+        slot: usize,
+        now_samples: u32,
+        packet: &mut [u8],
+    ) -> bool {
         let place = self.legs.leg(slot).and_then(|leg| leg.feed);
         let Some(buffer) = self.feeds.at(place) else { return false };
-        let fed = buffer.fill(self.legs.outbound(slot).codec, packet);
+        let fed = buffer.fill(now_samples, self.legs.outbound(slot).codec, packet);
         self.meters.feed_frames_played += fed.frames;
         self.meters.feed_frames_waiting -= fed.frames;
         self.meters.feed_underruns += u64::from(fed.ran_dry);
