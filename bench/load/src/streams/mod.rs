@@ -5,6 +5,8 @@
 //! a TLS message, every message comes back, and its audio goes to the party. On loopback a send runs the network stack
 //! of the receiver, too.
 
+mod clears;
+mod delays;
 mod server;
 
 use std::io;
@@ -24,6 +26,8 @@ use shared::{
     StreamSid, TapId,
 };
 
+use self::clears::{Act, CLEARED, CLEARED_BYTES, Clears};
+use self::delays::{Delays, percentiles};
 use self::server::Server;
 use crate::endpoint::Trouble;
 use crate::leg::plan;
@@ -42,6 +46,7 @@ pub(crate) fn measure(is_quick: bool) -> (Section, bool) {
         "calls a core",
         "mouth to socket p50 / p99, ms",
         "socket to mouth",
+        "silence after clear, p50 / p99, ms",
         "memory, KiB a call",
     ];
     let mut section = Section::new("Calls with a two-way stream over TLS", &columns);
@@ -61,30 +66,39 @@ pub(crate) fn measure(is_quick: bool) -> (Section, bool) {
         }
     }
     section.note(format!(
-        "CPU time of the two threads, medians of {rounds} rounds of 2 s; \"calls a core\" is 20 ms by their sum. The \
-         way from the socket to the mouth is that from mouth to ear less the median of the first. Memory of the whole \
-         process, the server's end included. {}",
+        "CPU time of the two threads, medians of {rounds} rounds of 2 s; \"calls a core\" is 20 ms by their sum. Delays \
+         are of up to {LISTENED} calls; silence after clear is from the server's message to the first packet without \
+         the audio. Memory of the whole process, the server's end included. {}",
         if cpus.are_apart() { "" } else { "ONE CPU for all." }
     ));
     (section, is_broken)
 }
 
-fn run(calls: u16, rounds: usize, cpus: Cpus) -> Result<[String; 8], Trouble> {
+fn run(calls: u16, rounds: usize, cpus: Cpus) -> Result<[String; 9], Trouble> {
+    let ears = Ears::of(calls);
     let memory = resident()?;
-    let mut bench = Bench::start(calls, cpus)?;
+    let mut bench = Bench::start(calls, cpus, ears)?;
     bench.talk_for(Duration::from_secs(1))?;
     bench.server.is_echoing = true;
     bench.talk_for(Duration::from_secs(1))?;
     let grown = resident()?.saturating_sub(memory);
     let (mut core, mut thread) = (Rounds::default(), Rounds::default());
-    bench.forget_times();
+    bench.ears.delays.forget();
     for _ in 0..rounds {
+        bench.pause()?;
         let before = (bench.core.cpu_ns()?, bench.thread.cpu_ns()?);
         let frames = bench.talk_for(Duration::from_secs(2))?;
         let a_call = f64::from(frames) * f64::from(calls);
         core.push((bench.core.cpu_ns()? - before.0) as f64 / a_call);
         thread.push((bench.thread.cpu_ns()? - before.1) as f64 / a_call);
     }
+    let [to_socket, to_mouth] = bench.ears.delays.figures();
+    bench.pause()?;
+    bench.is_clearing = true;
+    bench.talk_for(Duration::from_secs(CLEARING_S))?;
+    bench.is_clearing = false;
+    bench.talk_for(Duration::from_secs(1))?;
+    bench.ears.check()?;
     let counts = bench.streams.meters().snapshot();
     if counts.dropped > 0 || counts.failed > 0 {
         return Err(format!(
@@ -98,7 +112,6 @@ fn run(calls: u16, rounds: usize, cpus: Cpus) -> Result<[String; 8], Trouble> {
         return Err(format!("{under_way} messages are missing at the server").into());
     }
     let (core, thread) = (core.median().unwrap_or_default(), thread.median().unwrap_or_default());
-    let (to_socket, to_mouth) = bench.delays();
     Ok([
         calls.to_string(),
         format!("{core:.0}"),
@@ -107,6 +120,7 @@ fn run(calls: u16, rounds: usize, cpus: Cpus) -> Result<[String; 8], Trouble> {
         format!("{:.0}", 20e6 / (core + thread)),
         to_socket,
         to_mouth,
+        percentiles(bench.ears.clears.times()),
         format!("{}", grown / 1_024 / u64::from(calls)),
     ])
 }
@@ -123,17 +137,43 @@ struct Bench {
     ports: Vec<MediaPort>,
     /// Packets of each party.
     number: u32,
-    /// When party 0 said a sample, by the sample.
-    said: [Option<Instant>; SAMPLES],
-    heard_back: Vec<(u8, Instant)>,
-    to_socket: Vec<Duration>,
-    /// From mouth to ear.
-    to_ear: Vec<Duration>,
+    ears: Ears,
+    is_clearing: bool,
+}
+
+/// What is noted of the calls that are listened to.
+struct Ears {
+    /// Every call whose number is a multiple of this.
+    every: usize,
+    delays: Delays,
+    clears: Clears,
+}
+
+impl Ears {
+    fn of(calls: u16) -> Self {
+        let every = usize::from(calls).div_ceil(LISTENED);
+        let parties = usize::from(calls).div_ceil(every);
+        Self { every, delays: Delays::of(parties), clears: Clears::of(parties) }
+    }
+
+    /// The number of a call among those that are listened to.
+    fn party(&self, call: usize) -> Option<usize> {
+        call.is_multiple_of(self.every).then_some(call / self.every)
+    }
+
+    /// Whether each trial was one: the party heard the audio before its clear, and silence after it.
+    fn check(&self) -> Result<(), Trouble> {
+        let (ended, deaf) = (self.clears.count(), self.clears.deaf);
+        if deaf == 0 && ended + 1 >= CLEARING_S as usize * 50 - 10 {
+            return Ok(());
+        }
+        Err(format!("{ended} clears silenced a party, {deaf} parties heard no audio before").into())
+    }
 }
 
 impl Bench {
-    fn start(calls: u16, cpus: Cpus) -> Result<Self, Trouble> {
-        let (mut server, tls) = Server::start()?;
+    fn start(calls: u16, cpus: Cpus, ears: Ears) -> Result<Self, Trouble> {
+        let (mut server, tls) = Server::start(ears.every)?;
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.set_nonblocking(true)?;
         socket2::SockRef::from(&socket).set_recv_buffer_size(4 << 20)?;
@@ -174,11 +214,17 @@ impl Bench {
             socket,
             ports,
             number: 0,
-            said: [None; SAMPLES],
-            heard_back: Vec::new(),
-            to_socket: Vec::new(),
-            to_ear: Vec::new(),
+            ears,
+            is_clearing: false,
         })
+    }
+
+    /// The application keeps quiet for a moment, as between two sentences: what came late once no longer waits.
+    fn pause(&mut self) -> Result<(), Trouble> {
+        self.server.is_echoing = false;
+        self.talk_for(PAUSE)?;
+        self.server.is_echoing = true;
+        Ok(())
     }
 
     /// Says the packets of each 20 ms, spread over them, hears and echoes what comes; answers the packets of a party.
@@ -190,27 +236,38 @@ impl Bench {
                 let due = Duration::from_millis(20) * frame
                     + Duration::from_millis(20) * u32::from(slot) / u32::from(self.calls);
                 while start.elapsed() < due {
-                    if !self.hear()? && !self.server.turn()? {
+                    if !self.hear()? && !self.serve()? {
                         std::hint::spin_loop();
                     }
                 }
                 self.say(slot)?;
+                self.turn_clears(slot)?;
             }
             self.number += 1;
-            self.note_times();
         }
         Ok(frames)
     }
 
+    /// A turn of the server; `false` where nothing had come.
+    fn serve(&mut self) -> Result<bool, Trouble> {
+        let is_busy = self.server.turn()?;
+        for (call, sample, at) in self.server.heard.drain(..) {
+            if let Some(party) = self.ears.party(call) {
+                self.ears.delays.came(party, sample, at);
+            }
+        }
+        Ok(is_busy)
+    }
+
     fn say(&mut self, slot: u16) -> io::Result<()> {
-        let sample = (self.number as usize % SAMPLES) as u8;
+        let sample = Delays::sample(self.number);
         let mut packet = [sample; 172];
         if let Some(head) = packet.first_chunk_mut() {
             let timestamp = self.number.wrapping_mul(160);
             rtp::write_header(head, false, 0, self.number as u16, timestamp, slot.into());
         }
-        if slot == 0 {
-            self.said[usize::from(sample)] = Some(Instant::now());
+        if let Some(party) = self.ears.party(slot.into()) {
+            self.ears.delays.said(party, sample, Instant::now());
         }
         let to = (Ipv4Addr::LOCALHOST, self.ports[usize::from(slot)].rtp);
         match self.socket.send_to(&packet, to) {
@@ -225,9 +282,9 @@ impl Bench {
         let mut bytes = [0; 2_048];
         match self.socket.recv(&mut bytes) {
             Ok(len) => {
-                let is_of_party_0 = len == 172 && bytes[8..12] == [0; 4];
-                if is_of_party_0 && usize::from(bytes[12]) < SAMPLES {
-                    self.heard_back.push((bytes[12], Instant::now()));
+                if let (172, Some(call)) = (len, bytes[8..].first_chunk()) {
+                    let call = u32::from_be_bytes(*call) as usize;
+                    self.note_heard(call, bytes[12], Instant::now());
                 }
                 Ok(true)
             }
@@ -236,38 +293,33 @@ impl Bench {
         }
     }
 
-    /// Pairs what party 0 said with what the server and the party heard of it.
-    fn note_times(&mut self) {
-        for (sample, at) in self.server.heard.drain(..) {
-            if let Some(said) = self.said.get(usize::from(sample)).copied().flatten() {
-                self.to_socket.push(at.duration_since(said));
-            }
+    fn note_heard(&mut self, call: usize, sample: u8, at: Instant) {
+        let Some(party) = self.ears.party(call) else { return };
+        if sample != CLEARED {
+            self.ears.delays.heard(party, sample, at);
         }
-        for (sample, at) in self.heard_back.drain(..) {
-            if let Some(said) = self.said.get(usize::from(sample)).copied().flatten() {
-                self.to_ear.push(at.duration_since(said));
-            }
+        let was_busy = self.ears.clears.is_busy(party);
+        self.ears.clears.heard(party, sample, at);
+        if was_busy && !self.ears.clears.is_busy(party) {
+            self.server.go_on(call);
         }
     }
 
-    fn forget_times(&mut self) {
-        self.to_socket.clear();
-        self.to_ear.clear();
-    }
-
-    /// From mouth to socket; from there to the mouth, which is the way to the ear less the median of the first.
-    fn delays(&mut self) -> (String, String) {
-        let text = |times: &mut Vec<Duration>, less: Duration| {
-            times.sort();
-            let at = |permille: usize| {
-                let time = times.get(times.len().saturating_sub(1) * permille / 1_000);
-                time.copied().unwrap_or_default().saturating_sub(less).as_secs_f64() * 1e3
-            };
-            format!("{:.1} / {:.1}", at(500), at(990))
+    /// The next step of the trial of a call, if it has one.
+    fn turn_clears(&mut self, slot: u16) -> Result<(), Trouble> {
+        let call = usize::from(slot);
+        let Some(party) = self.ears.party(call).filter(|_| self.is_clearing) else {
+            return Ok(());
         };
-        let to_socket = text(&mut self.to_socket, Duration::ZERO);
-        let middle = self.to_socket.get(self.to_socket.len() / 2).copied().unwrap_or_default();
-        (to_socket, text(&mut self.to_ear, middle))
+        match self.ears.clears.turn(party, self.number) {
+            Some(Act::Play) => self.server.play(call, &[CLEARED; CLEARED_BYTES]),
+            Some(Act::Clear) => {
+                self.server.clear(call)?;
+                self.ears.clears.cleared(party, Instant::now());
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -362,8 +414,12 @@ fn resident() -> Result<u64, Trouble> {
     Ok(pages * 4_096)
 }
 
-/// Samples that party 0 says in turn: more than are under way.
-const SAMPLES: usize = 100;
+/// Most calls whose delays are measured.
+const LISTENED: usize = 100;
+/// The application's pause before each round: its audio has passed by then.
+const PAUSE: Duration = Duration::from_millis(300);
+/// Seconds in which parties have their audio cleared.
+const CLEARING_S: u64 = 5;
 /// Below the ephemeral ports of an ordinary kernel.
 const FIRST_PORT: u16 = 10_000;
 /// Spare ports, because others may hold some.

@@ -24,19 +24,29 @@ pub(super) struct Server {
     listener: TcpListener,
     tls: Arc<ServerConfig>,
     ready: OwnedFd,
-    sockets: Vec<(Socket, String)>,
+    streams: Vec<Stream>,
     /// Whether it says back what it hears. Not at first: what waited for it would be echoed at once and delay all
     /// that follows.
     pub is_echoing: bool,
     /// Media messages that came.
     pub received: u64,
-    /// The first sample of each media message of stream 0, and when it came.
-    pub heard: Vec<(u8, Instant)>,
+    /// Of each media message of a listened stream: the stream, the first sample, and when it came.
+    pub heard: Vec<(usize, u8, Instant)>,
+    /// Every stream whose number is a multiple of this is listened to.
+    every: usize,
+}
+
+/// A connection with its stream.
+struct Stream {
+    socket: Socket,
+    sid: String,
+    /// Nothing that this one hears is said back.
+    is_quiet: bool,
 }
 
 impl Server {
     /// Listens, and answers with a client's trust in it.
-    pub fn start() -> Result<(Self, Arc<ClientConfig>), Trouble> {
+    pub fn start(every: usize) -> Result<(Self, Arc<ClientConfig>), Trouble> {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
         let certificate: CertificateDer<'static> = made.cert.der().clone();
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())?;
@@ -55,10 +65,11 @@ impl Server {
             listener: TcpListener::bind("127.0.0.1:0")?,
             tls: Arc::new(tls),
             ready: epoll::create(epoll::CreateFlags::CLOEXEC)?,
-            sockets: Vec::new(),
+            streams: Vec::new(),
             is_echoing: false,
             received: 0,
             heard: Vec::new(),
+            every,
         };
         Ok((server, Arc::new(client)))
     }
@@ -87,9 +98,9 @@ impl Server {
         }
         let tcp = socket.get_ref().get_ref();
         tcp.set_nonblocking(true)?;
-        let index = EventData::new_u64(self.sockets.len() as u64);
+        let index = EventData::new_u64(self.streams.len() as u64);
         epoll::add(&self.ready, tcp, index, EventFlags::IN)?;
-        self.sockets.push((socket, sid));
+        self.streams.push(Stream { socket, sid, is_quiet: false });
         Ok(())
     }
 
@@ -107,26 +118,42 @@ impl Server {
         Ok(!events.is_empty())
     }
 
+    /// Says audio on a stream and ceases to echo there.
+    pub fn play(&mut self, index: usize, audio: &[u8]) -> Result<(), Trouble> {
+        let Some(stream) = self.streams.get_mut(index) else { return Ok(()) };
+        stream.is_quiet = true;
+        stream.say(&STANDARD.encode(audio))
+    }
+
+    /// Drops what waits of a stream.
+    pub fn clear(&mut self, index: usize) -> Result<(), Trouble> {
+        let Some(stream) = self.streams.get_mut(index) else { return Ok(()) };
+        let sid = &stream.sid;
+        stream.send(format!(r#"{{"event":"clear","streamSid":"{sid}"}}"#))
+    }
+
+    /// Echoes on a stream again.
+    pub fn go_on(&mut self, index: usize) {
+        if let Some(stream) = self.streams.get_mut(index) {
+            stream.is_quiet = false;
+        }
+    }
+
     fn echo(&mut self, index: usize) -> Result<(), Trouble> {
-        let Some((socket, sid)) = self.sockets.get_mut(index) else { return Ok(()) };
+        let Some(stream) = self.streams.get_mut(index) else { return Ok(()) };
+        let is_listened = index.is_multiple_of(self.every);
         loop {
-            match socket.read() {
+            match stream.socket.read() {
                 Ok(Message::Text(text)) => {
                     let Some(payload) = between(&text, "\"payload\":\"") else { continue };
                     self.received += 1;
-                    if index == 0 {
+                    if is_listened {
                         let first = STANDARD.decode(payload.get(..4).unwrap_or_default())?;
-                        self.heard.extend(first.first().map(|code| (*code, Instant::now())));
+                        let heard = first.first().map(|code| (index, *code, Instant::now()));
+                        self.heard.extend(heard);
                     }
-                    if !self.is_echoing {
-                        continue;
-                    }
-                    let reply = format!(
-                        r#"{{"event":"media","streamSid":"{sid}","media":{{"payload":"{payload}"}}}}"#
-                    );
-                    match socket.send(Message::text(reply)) {
-                        Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
-                        sent => sent?,
+                    if self.is_echoing && !stream.is_quiet {
+                        stream.say(payload)?;
                     }
                 }
                 Ok(_) => {}
@@ -135,6 +162,22 @@ impl Server {
                 }
                 Err(error) => return Err(error.into()),
             }
+        }
+    }
+}
+
+impl Stream {
+    fn say(&mut self, payload: &str) -> Result<(), Trouble> {
+        let sid = &self.sid;
+        self.send(format!(
+            r#"{{"event":"media","streamSid":"{sid}","media":{{"payload":"{payload}"}}}}"#
+        ))
+    }
+
+    fn send(&mut self, text: String) -> Result<(), Trouble> {
+        match self.socket.send(Message::text(text)) {
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            sent => Ok(sent?),
         }
     }
 }
