@@ -223,7 +223,7 @@ mod tests {
                 assert!(buffer.push(now_ms * 8, &[next as u8; 160]));
                 next += 1;
             }
-            if now_ms >= beat_ms && (now_ms - beat_ms) * 8 % len as u32 == 0 {
+            if now_ms >= beat_ms && ((now_ms - beat_ms) * 8).is_multiple_of(len as u32) {
                 let mut packet = vec![0; len];
                 buffer.fill(now_ms * 8, Codec::Pcmu, &mut packet);
                 heard.extend(packet);
