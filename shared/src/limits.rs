@@ -411,6 +411,8 @@ pub const FUNCTION_HEADER_BYTES_MAX: usize = 4 * 1024;
 pub const FUNCTION_WORKERS_MAX: usize = 16;
 /// Scripts of the operator's packages that functions may load. Past it: no worker starts, 500.
 pub const FUNCTION_PACKAGE_FILES_MAX: usize = 20_000;
+/// Bytes of the packages that a deployment of functions brings, unpacked. Past it: the build fails (82003).
+pub const FUNCTION_PACKAGES_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Services of an account. Past it: 400.
 pub const FUNCTION_SERVICES_ACCOUNT_MAX: usize = 50;
 /// Environments, functions, assets, versions, builds or variables of a service, each. Past it: 400.

@@ -14,6 +14,7 @@
 
 mod answers;
 mod app;
+mod archive;
 mod catalogue;
 mod event;
 mod fetches;

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use crate::answers::{FunctionAnswer, FunctionRequest};
 use crate::app::AppFolder;
+use crate::archive::Archive;
 use crate::catalogue::{Catalogue, new_sid};
 use crate::event::event;
 use crate::logs::{Line, Logs};
@@ -297,9 +298,7 @@ impl Functions {
         }
         make_room(&mut workers, &found.environment.sid);
         let running = Arc::default();
-        let folder = self.inner.settings.packages.clone();
-        let packages = tokio::task::spawn_blocking(move || Packages::of(&folder)).await;
-        let packages = packages.map_err(io::Error::other)??;
+        let packages = self.packages(found).await?;
         let serving = self.serving(found, Arc::clone(&running), packages);
         let serving = self.on_disk(found, serving).await?;
         let process = Process::start(&self.inner.settings.program, serving).await?;
@@ -330,6 +329,7 @@ impl Functions {
                     contents.insert(format!("functions/{path}"), version.sid.clone());
                     deployed.functions.push(path);
                 }
+                Kind::Asset if version.is_packages() => {}
                 Kind::Asset if version.visibility == Visibility::Private => {
                     contents.insert(format!("assets{path}"), version.sid.clone());
                     deployed.assets.push(path);
@@ -376,6 +376,18 @@ impl Functions {
             meters: Arc::clone(&self.inner.meters),
             app: None,
         }
+    }
+
+    async fn packages(&self, found: &Found) -> io::Result<Packages> {
+        let mut deployed = found.service.deployed(&found.environment);
+        let own = deployed.find(|version| version.is_packages()).map(|version| version.sid.clone());
+        let inner = Arc::clone(&self.inner);
+        let read = tokio::task::spawn_blocking(move || {
+            let packages = Packages::of(&inner.settings.packages)?;
+            let Some(own) = own else { return Ok(packages) };
+            Ok(packages.with(Archive::of(inner.catalogue.content(&own)?)?))
+        });
+        read.await.map_err(io::Error::other)?
     }
 
     /// Writes what is deployed to disk, where the engine reads files.

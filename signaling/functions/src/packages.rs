@@ -1,8 +1,7 @@
-//! Packages of the operator: a folder `node_modules`, as npm makes it, that all functions may load from. Shell; it blocks
-//! for the disk.
+//! Packages: those that a deployment brings, and those of the operator, a folder `node_modules`, as npm makes it, that all
+//! functions may load from. Shell; it blocks for the disk.
 //!
-//! A gateway asks no registry, so a deployment names packages and brings none. The operator installs them once, and a
-//! build that names one of them completes. A worker knows the names of the files from its start and reads nothing
+//! A gateway asks no registry, so a deployment that names a package brings it, or the operator has installed it. A worker knows the names of the files from its start and reads nothing
 //! that was not a file then: a link, or a path with dots, leads nowhere.
 
 use std::collections::BTreeSet;
@@ -12,9 +11,13 @@ use std::path::{Path, PathBuf};
 
 use shared::limits::FUNCTION_PACKAGE_FILES_MAX;
 
-/// The packages in a folder, as they were when it was read.
-#[derive(Debug, Default)]
+use crate::archive::{Archive, is_script};
+
+/// The packages of a worker; those in a folder as they were when it was read.
+#[derive(Default)]
 pub(crate) struct Packages {
+    /// Those of the deployment, which win.
+    own: Option<Archive>,
     folder: PathBuf,
     /// Scripts and their descriptions, by their path below the folder.
     files: BTreeSet<String>,
@@ -30,18 +33,39 @@ impl Packages {
         if !folder.as_os_str().is_empty() {
             walk(folder, "", &mut files)?;
         }
-        Ok(Self { folder: folder.to_owned(), files })
+        Ok(Self { own: None, folder: folder.to_owned(), files })
     }
 
-    /// The names of the files, sorted.
+    /// With the packages of a deployment.
+    pub(crate) fn with(self, own: Archive) -> Self {
+        Self { own: Some(own), ..self }
+    }
+
+    /// The names of the files, sorted. A package that the deployment brings hides the operator's of its name.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.files.iter().cloned().collect()
+        let own: BTreeSet<&String> = self.own.iter().flat_map(Archive::names).collect();
+        let others = self.files.iter().filter(|name| !self.is_own(name));
+        own.into_iter().chain(others).cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Whether a file is of a package that the deployment brings.
+    fn is_own(&self, name: &str) -> bool {
+        self.own.as_ref().is_some_and(|own| own.has(package_of(name)))
     }
 
     /// The content of a file.
     pub(crate) fn read(&self, name: &str) -> Option<Vec<u8>> {
+        if self.is_own(name) {
+            return self.own.as_ref()?.read(name);
+        }
         self.files.contains(name).then(|| fs::read(self.folder.join(name)).ok())?
     }
+}
+
+/// The package that a file is of: the first part of its path, or the first two with a scope.
+fn package_of(name: &str) -> &str {
+    let parts = if name.starts_with('@') { 2 } else { 1 };
+    name.match_indices('/').nth(parts - 1).map_or(name, |(at, _)| &name[..at])
 }
 
 /// Whether a package is in a folder.
@@ -70,10 +94,6 @@ fn walk(folder: &Path, below: &str, files: &mut BTreeSet<String>) -> io::Result<
         }
     }
     Ok(())
-}
-
-fn is_script(path: &str) -> bool {
-    [".js", ".cjs", ".json"].iter().any(|end| path.ends_with(end))
 }
 
 #[cfg(test)]

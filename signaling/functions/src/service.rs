@@ -98,6 +98,14 @@ pub(crate) struct Version {
     pub created_ms: i64,
 }
 
+impl Version {
+    /// Whether it is the archive of the packages that a deployment brings (hosted.md 3).
+    pub(crate) fn is_packages(&self) -> bool {
+        let is_private_asset = self.kind == Kind::Asset && self.visibility == Visibility::Private;
+        is_private_asset && self.path == "/node_modules.zip"
+    }
+}
+
 /// Who may request a version by URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

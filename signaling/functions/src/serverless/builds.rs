@@ -1,14 +1,15 @@
 //! Builds: sets of versions, and whether the packages that they need are here.
 //!
 //! A build takes no time: nothing is compiled, and no registry is asked, because a gateway has to work without the
-//! Internet. What it needs is the embedded library with the packages below it, or a package of the operator
-//! (`functions.packages`); another one is a failure that names it (82003).
+//! Internet. What it needs is the embedded library with the packages below it, a package that the build brings
+//! (`node_modules.zip`), or one of the operator (`functions.packages`); another one is a failure that names it (82003).
 
 use serde_json::json;
 use shared::Code;
 
 use super::{Answered, Refused, Request, created, has_room, no_content, ok, one};
 use crate::app::is_module;
+use crate::archive::Archive;
 use crate::catalogue::new_sid;
 use crate::packages;
 use crate::service::{Build, Dependency, Kind, Service, Version};
@@ -89,18 +90,20 @@ fn create(it: &Request<'_>, service: &Service) -> Answered {
         return Err(Refused::new(400, 82_007, format!("There is no runtime {runtime}")));
     }
     let dependencies = dependencies(it.form.get("Dependencies").unwrap_or_default())?;
-    let missing: Vec<_> = dependencies
-        .iter()
-        .map(|one| one.name.as_str())
-        .filter(|name| {
-            !PRESENT.contains(name) && !packages::has(&it.functions.inner.settings.packages, name)
-        })
-        .collect();
+    let own = brought(it, service, &versions);
+    let is_here = |name: &str| {
+        PRESENT.contains(&name)
+            || own.as_ref().is_ok_and(|own| own.as_ref().is_some_and(|own| own.has(name)))
+            || packages::has(&it.functions.inner.settings.packages, name)
+    };
+    let named = dependencies.iter().map(|one| one.name.as_str());
+    let missing: Vec<_> = named.filter(|name| !is_here(name)).collect();
     let modules = match it.functions.inner.settings.program.library {
         Some(_) => Vec::new(),
         None => modules(it, service, &versions),
     };
     let reason = match (missing.as_slice(), modules.as_slice()) {
+        _ if own.is_err() => own.err().unwrap_or_default(),
         ([], []) => String::new(),
         ([], modules) => format!(
             "these functions are ES modules, which need functions.engine = \"node\": {}",
@@ -130,6 +133,20 @@ fn create(it: &Request<'_>, service: &Service) -> Answered {
         Ok(())
     })?;
     Ok(created(it.show_build(&after, &build)))
+}
+
+/// The packages that the build brings; an archive that does not read, in a sentence.
+fn brought(
+    it: &Request<'_>,
+    service: &Service,
+    versions: &[String],
+) -> Result<Option<Archive>, String> {
+    let mut packages = service.versions.iter().filter(|version| version.is_packages());
+    let Some(version) = packages.find(|version| versions.contains(&version.sid)) else {
+        return Ok(None);
+    };
+    let read = it.functions.inner.catalogue.content(&version.sid).and_then(Archive::of);
+    read.map(Some).map_err(|error| format!("node_modules.zip does not read: {error}"))
 }
 
 /// The paths of functions that are ES modules.

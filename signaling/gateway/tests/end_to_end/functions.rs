@@ -359,3 +359,38 @@ fn the_command_line_tool_deploys_sets_a_variable_and_promotes() {
     let dev = host.replace("-stage.", "-dev.");
     assert!(get(&dev).contains("<Say>Good night, bob. Please hold.</Say>"), "{}", get(&dev));
 }
+
+#[test]
+fn a_deployment_brings_its_packages() {
+    let proxied = Proxied::start();
+    let gateway = &proxied.gateway;
+    let folder = gateway.folder.path().join("project");
+    project(&folder);
+    let package = "{\"name\":\"front-desk\",\"version\":\"0.0.0\",\"private\":true,\
+        \"dependencies\":{\"twilio\":\"^5.0.3\",\"@twilio/runtime-handler\":\"2.0.0\",\"lodash\":\"^4.0.0\"}}";
+    let script = "const { kebabCase } = require('lodash');\n\
+        exports.handler = (context, event, callback) => callback(null, kebabCase(event.words));";
+    std::fs::write(folder.join("package.json"), package).expect("writable");
+    std::fs::write(folder.join("functions/kebab.js"), script).expect("writable");
+    let tools = clients().join("serverless/node_modules");
+    let deploy = || {
+        let mut deploy = proxied.client("node");
+        deploy.arg(tools.join(".bin/twilio-run")).args(["deploy", "--env", ".env"]);
+        deploy.arg("--override-existing-project").current_dir(&folder).output().expect("it runs")
+    };
+    assert!(!deploy().status.success(), "lodash is nowhere");
+    gateway.wait_for_log("these packages are not here: lodash");
+    let mut pack = Command::new("python3");
+    pack.args(["-m", "zipfile", "-c"]).arg(folder.join("assets/node_modules.private.zip"));
+    run(pack.arg(tools.join("lodash")));
+    let deployed = deploy();
+    assert!(deployed.status.success(), "{}", String::from_utf8_lossy(&deployed.stderr));
+    let services = gateway.get("/v1/Services").json();
+    let service = services["services"][0]["sid"].as_str().expect("a SID").to_owned();
+    let environments = gateway.get(&format!("/v1/Services/{service}/Environments")).json();
+    let host = environments["environments"][0]["domain_name"].as_str().expect("a name").to_owned();
+    let answer = run(Command::new("curl")
+        .args(["-sS", "-H", &format!("Host: {host}")])
+        .arg(format!("http://{}/kebab?words=Good+Day", gateway.http)));
+    assert_eq!(answer, "good-day");
+}
