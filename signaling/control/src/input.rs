@@ -184,6 +184,8 @@ pub struct ResolveFailure {
 pub struct HostedAlert {
     /// The account.
     pub account: AccountSid,
+    /// The call that it is about.
+    pub call: Option<CallSid>,
     /// The contract's code.
     pub code: Code,
     /// Error or warning.

@@ -43,12 +43,12 @@ impl Control {
         sentence: String,
     ) {
         let level = NotificationLevel::Error;
-        self.alert_in_words(now, HostedAlert { account, code, level, sentence });
+        self.alert_in_words(now, HostedAlert { account, call: None, code, level, sentence });
     }
 
     /// Notifies an account of what another part of the gateway found.
     pub(crate) fn alert_in_words(&mut self, now: Now, alert: HostedAlert) {
-        let HostedAlert { account, code, level, sentence } = alert;
+        let HostedAlert { account, call, code, level, sentence } = alert;
         // At the rate of refusals: a bucket that is down refuses every recording, and a function fails with each call.
         if !self.alerts.take(now.mono, account, code) {
             return;
@@ -56,7 +56,7 @@ impl Control {
         let record = NotificationRecord {
             sid: NotificationSid::mint(now.unix_ms, self.settings.origin, self.random.number()),
             account,
-            call: None,
+            call,
             level,
             error_code: code,
             message: sentence,

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use shared::AccountSid;
 use shared::limits::{FUNCTION_HEADER_BYTES_MAX, FUNCTION_HEADERS_MAX};
+use shared::{AccountSid, CallSid};
 use url::Url;
 
 /// A request for a function or an asset.
@@ -22,8 +22,17 @@ pub struct FunctionRequest {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,
-    /// The account whose call sends it; `None`: a client from outside.
-    pub caller: Option<AccountSid>,
+    /// The call that sends it; `None`: a client from outside.
+    pub caller: Option<Caller>,
+}
+
+/// The call behind a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Its account.
+    pub account: AccountSid,
+    /// The call.
+    pub call: CallSid,
 }
 
 /// The answer.

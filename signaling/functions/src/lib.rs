@@ -29,9 +29,9 @@ mod process;
 mod serverless;
 mod service;
 
-pub use answers::{FunctionAnswer, FunctionRequest};
+pub use answers::{Caller, FunctionAnswer, FunctionRequest};
 pub use manager::{Functions, FunctionsSettings};
 pub use meters::FunctionMeters;
-pub use outside::{Answering, Asked, Outside, Reply};
+pub use outside::{Answering, Asked, FunctionAlert, Outside, Reply};
 pub use process::Program;
 pub use serverless::{ApiAnswer, ApiRequest};

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use shared::limits::{
     FUNCTION_WALL_MS, FUNCTION_WORKERS_MAX, FUNCTIONS_RUNNING_ACCOUNT_MAX, FUNCTIONS_WAITING_MAX,
 };
-use shared::{AccountSid, Code};
+use shared::{AccountSid, CallSid, Code};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -26,7 +26,7 @@ use crate::event::event;
 use crate::logs::{Line, Logs};
 use crate::message::{Deployed, Invoke, Level};
 use crate::meters::FunctionMeters;
-use crate::outside::Outside;
+use crate::outside::{FunctionAlert, Outside};
 use crate::packages::Packages;
 use crate::process::{Answered, Process, Program, Serving};
 use crate::service::{Environment, Kind, Service, Version, Visibility};
@@ -69,8 +69,7 @@ type Serves = (String, u64);
 struct Worker {
     process: Process,
     used: Instant,
-    /// Function and request of the invocations that run, for their log lines.
-    running: Arc<Mutex<BTreeMap<u64, (String, String)>>>,
+    running: Arc<Mutex<BTreeMap<u64, Running>>>,
 }
 
 /// What a request leads to.
@@ -79,6 +78,16 @@ struct Found {
     environment: Environment,
     version: Version,
     owner: AccountSid,
+    /// The owner's call that sent the request.
+    call: Option<CallSid>,
+}
+
+/// An invocation that runs, for its log lines.
+#[derive(Clone, Debug, Default)]
+struct Running {
+    function: String,
+    request: String,
+    call: Option<CallSid>,
 }
 
 impl Functions {
@@ -112,7 +121,9 @@ impl Functions {
         let version = service.at(&environment, &path).cloned();
         let missing = FunctionAnswer::plain(404, "There is no function and no asset at this path.");
         let (Some(version), Some(owner)) = (version, service.owner()) else { return Some(missing) };
-        let found = Found { service, environment, version, owner };
+        let caller = request.caller.filter(|caller| caller.account == owner);
+        let call = caller.map(|caller| caller.call);
+        let found = Found { service, environment, version, owner, call };
         match found.version.visibility {
             Visibility::Private => return Some(missing),
             Visibility::Protected if !self.is_signed(&request, owner).await => {
@@ -130,7 +141,7 @@ impl Functions {
 
     /// A call of the account signs all that it sends; a client from outside proves that it can.
     async fn is_signed(&self, request: &FunctionRequest, owner: AccountSid) -> bool {
-        if request.caller == Some(owner) {
+        if request.caller.is_some_and(|caller| caller.account == owner) {
             return true;
         }
         let signature = request.headers.get("x-twilio-signature");
@@ -184,7 +195,9 @@ impl Functions {
         let text = String::from_utf8_lossy(&answer.body);
         let text = &text[..text.floor_char_boundary(ALERT_BYTES_MAX)];
         let (path, status) = (&found.version.path, answer.status.as_u16());
-        self.inner.outside.alert(found.owner, code, format!("{path} answered {status}: {text}"));
+        let sentence = format!("{path} answered {status}: {text}");
+        let (account, call) = (found.owner, found.call);
+        self.inner.outside.alert(FunctionAlert { account, call, code, sentence });
     }
 
     /// Runs a function; its outcome for the counters, and its answer.
@@ -254,7 +267,9 @@ impl Functions {
         let (process, running) = self.worker(found).await?;
         let id = process.number();
         let function = found.version.path.trim_start_matches('/').to_owned();
-        running.lock().insert(id, (found.version.item.clone(), new_sid("RQ")));
+        let item = found.version.item.clone();
+        let invocation = Running { function: item, request: new_sid("RQ"), call: found.call };
+        running.lock().insert(id, invocation);
         let wall_ms = u64::try_from(left.as_millis()).unwrap_or(0);
         let answered = process.invoke(Invoke { id, function, event, context, wall_ms }).await;
         running.lock().remove(&id);
@@ -262,7 +277,7 @@ impl Functions {
     }
 
     async fn context(&self, found: &Found) -> Value {
-        let Found { service, environment, version, owner } = found;
+        let Found { service, environment, version, owner, .. } = found;
         let mut context = Map::new();
         if service.include_credentials {
             context.insert("ACCOUNT_SID".to_owned(), owner.to_string().into());
@@ -288,7 +303,7 @@ impl Functions {
     async fn worker(
         &self,
         found: &Found,
-    ) -> io::Result<(Process, Arc<Mutex<BTreeMap<u64, (String, String)>>>)> {
+    ) -> io::Result<(Process, Arc<Mutex<BTreeMap<u64, Running>>>)> {
         let mut workers = self.inner.workers.lock().await;
         workers.retain(|_, worker| !worker.process.is_over());
         let serves = (found.environment.sid.clone(), found.environment.revision);
@@ -315,7 +330,7 @@ impl Functions {
     fn serving(
         &self,
         found: &Found,
-        running: Arc<Mutex<BTreeMap<u64, (String, String)>>>,
+        running: Arc<Mutex<BTreeMap<u64, Running>>>,
         packages: Packages,
     ) -> Serving {
         let Found { service, environment, owner, .. } = found;
@@ -344,7 +359,8 @@ impl Functions {
         let (logs, meters) = (self.inner.logs.clone(), Arc::clone(&self.inner.meters));
         let (outside, owner) = (Arc::clone(&self.inner.outside), *owner);
         let on_line = move |id: u64, level: Level, text: String| {
-            let (function, request) = running.lock().get(&id).cloned().unwrap_or_default();
+            let Running { function, request, call } =
+                running.lock().get(&id).cloned().unwrap_or_default();
             meters.functions_log_lines_total.count();
             let code = match level {
                 Level::Info => None,
@@ -352,7 +368,8 @@ impl Functions {
                 Level::Error => Some(Code::FUNCTION_PRINTED_ERROR),
             };
             if let Some(code) = code {
-                outside.alert(owner, code, text.clone());
+                let sentence = text.clone();
+                outside.alert(FunctionAlert { account: owner, call, code, sentence });
             }
             tracing::info!(target: "functions", service = line.service, function, ?level, "{text}");
             logs.add(Line {

@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use shared::{AccountSid, Code};
+use shared::{AccountSid, CallSid, Code};
 use url::Url;
 
 /// A value in the making.
@@ -36,13 +36,26 @@ pub struct Reply {
     pub body: Bytes,
 }
 
+/// What an account should know about its functions.
+#[derive(Clone, Debug)]
+pub struct FunctionAlert {
+    /// The account.
+    pub account: AccountSid,
+    /// The account's call whose request ran the function.
+    pub call: Option<CallSid>,
+    /// The contract's code.
+    pub code: Code,
+    /// What happened.
+    pub sentence: String,
+}
+
 /// The gateway around the functions.
 pub trait Outside: Send + Sync {
     /// Sends one request and follows no redirect. `Err` is a sentence for the function: no answer came.
     fn send(&self, asked: Asked) -> Answering<Result<Reply, String>>;
 
     /// Tells an account what its functions did wrong; the gateway bounds the rate.
-    fn alert(&self, account: AccountSid, code: Code, sentence: String);
+    fn alert(&self, alert: FunctionAlert);
 
     /// The auth token of an account that is active.
     fn auth_token(&self, account: AccountSid) -> Answering<Option<String>>;

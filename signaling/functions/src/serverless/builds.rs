@@ -11,6 +11,7 @@ use super::{Answered, Refused, Request, created, has_room, no_content, ok, one};
 use crate::app::is_module;
 use crate::archive::Archive;
 use crate::catalogue::new_sid;
+use crate::outside::FunctionAlert;
 use crate::packages;
 use crate::service::{Build, Dependency, Kind, Service, Version};
 
@@ -114,8 +115,12 @@ fn create(it: &Request<'_>, service: &Service) -> Answered {
     if !reason.is_empty() {
         tracing::warn!(service = service.sid, reason, "a build of functions failed");
         if let Some(owner) = service.owner() {
-            let (outside, code) = (&it.functions.inner.outside, Code::FUNCTION_BUILD_FAILED);
-            outside.alert(owner, code, format!("{}: {reason}", service.unique_name));
+            it.functions.inner.outside.alert(FunctionAlert {
+                account: owner,
+                call: None,
+                code: Code::FUNCTION_BUILD_FAILED,
+                sentence: format!("{}: {reason}", service.unique_name),
+            });
         }
     }
     let build = Build {

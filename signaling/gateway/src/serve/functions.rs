@@ -14,8 +14,8 @@ use std::time::Duration;
 use call::Form;
 use control::{HostedAlert, Input};
 use functions::{
-    Answering, ApiAnswer, ApiRequest, Asked, FunctionAnswer, FunctionRequest, Functions,
-    FunctionsSettings, Outside, Program, Reply,
+    Answering, ApiAnswer, ApiRequest, Asked, Caller, FunctionAlert, FunctionAnswer,
+    FunctionRequest, Functions, FunctionsSettings, Outside, Program, Reply,
 };
 use hosted::{Handler, Resource};
 use http::header::{CONTENT_TYPE, HOST};
@@ -116,14 +116,15 @@ impl Outside for Gateway {
         }
     }
 
-    fn alert(&self, account: AccountSid, code: Code, sentence: String) {
+    fn alert(&self, alert: FunctionAlert) {
+        let FunctionAlert { account, call, code, sentence } = alert;
         let level = match code {
             Code::FUNCTION_CLIENT_ERROR | Code::FUNCTION_PRINTED_WARNING => {
                 NotificationLevel::Warning
             }
             _ => NotificationLevel::Error,
         };
-        let alert = HostedAlert { account, code, level, sentence };
+        let alert = HostedAlert { account, call, code, level, sentence };
         // Where the inbox is full, calls come first: the log has the sentence.
         let _ = self.messages.send(Message::Input(Input::HostedAlert(alert)));
     }
@@ -171,7 +172,7 @@ impl Handler for OfCalls {
         Box::pin(async move {
             let Resource::Function { domain: label, path } = resource else { return None };
             let HostedRequest { method, url, headers, body, caller, .. } = request;
-            let caller = caller.map(|caller| caller.account);
+            let caller = caller.map(|webhook::Caller { account, call }| Caller { account, call });
             let asked = FunctionRequest { label, path, method, url, headers, body, caller };
             let FunctionAnswer { status, headers, body } = functions.answer(asked).await?;
             Some(HostedAnswer { status, headers, body })
