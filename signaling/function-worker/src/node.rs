@@ -6,7 +6,8 @@
 //!
 //! Node is somebody else's program, so a table of the calls that it needs would change with its versions. The filter
 //! names what must not happen instead: sockets, processes, signals to others, doors into the kernel. Landlock leaves the
-//! system's libraries, Node, the library of functions and the folder of what is deployed, all to read only.
+//! system's libraries, Node, the library of functions and the folder of what is deployed, all to read only. Unlike the
+//! embedded engine Node itself opens files, so without either layer it does not start.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -62,10 +63,9 @@ fn become_node(arguments: &NodeArguments) -> io::Result<std::convert::Infallible
         (Resource::Fsize, 0),
         (Resource::Core, 0),
     ])?;
-    let lacks = [read_only(node, &[library, app]).err(), no_way_out().err()];
+    read_only(node, &[library, app]).and_then(|()| no_way_out()).map_err(io::Error::other)?;
     let bounds = json!({
         "app": app,
-        "lacks": lacks.into_iter().flatten().collect::<Vec<_>>().join("; "),
         "slots": FUNCTIONS_RUNNING_ACCOUNT_MAX,
         "lines": FUNCTION_LOG_LINES_MAX,
         "lineBytes": FUNCTION_LOG_LINE_BYTES_MAX,
@@ -81,6 +81,8 @@ fn become_node(arguments: &NodeArguments) -> io::Result<std::convert::Infallible
     command.env("UV_USE_IO_URING", "0");
     // Node ends where it may not read the system's.
     command.env("OPENSSL_CONF", scripts.join(OPENSSL_CONF));
+    // A native module would be code of the customer outside of the engine.
+    command.arg("--no-addons");
     Err(command.arg(scripts.join("main.js")).arg(bounds.to_string()).exec())
 }
 
@@ -197,8 +199,8 @@ const DATA_BYTES: u64 = 4 << 30;
 /// Open files: each thread has a handful.
 const FILES_MAX: u64 = 1024;
 
-/// Unpacks the embedded library and the scripts of the worker into a folder that its name tells from other versions.
-/// Blocks for the disk; where the folder is there, it is whole.
+/// Unpacks the embedded library and the scripts of the worker into a folder, anew at each start of a gateway: another
+/// build of this version may have other scripts. Blocks for the disk.
 ///
 /// # Errors
 /// The disk.

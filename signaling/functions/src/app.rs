@@ -95,6 +95,10 @@ impl Drop for AppFolder {
 /// Whether a script is an ES module: it imports or exports by the keywords, outside of anything. Deploy tools leave the
 /// end of its file's name out, which would say so.
 pub(crate) fn is_module(script: &str) -> bool {
+    // A text in a script of the other kind may have a line that looks like it.
+    if script.contains("exports.handler") || script.contains("module.exports") {
+        return false;
+    }
     script.lines().any(|line| {
         let mut words = line.split_whitespace();
         let second =
@@ -185,6 +189,7 @@ mod tests {
             "// export the numbers",
             "important();",
             "const text = `import it`;",
+            "const text = `\nexport default x`;\nexports.handler = () => {};",
         ] {
             assert!(!is_module(script), "{script}");
         }

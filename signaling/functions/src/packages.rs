@@ -1,8 +1,9 @@
 //! Packages: those that a deployment brings, and those of the operator, a folder `node_modules`, as npm makes it, that all
 //! functions may load from. Shell; it blocks for the disk.
 //!
-//! A gateway asks no registry, so a deployment that names a package brings it, or the operator has installed it. A worker knows the names of the files from its start and reads nothing
-//! that was not a file then: a link, or a path with dots, leads nowhere.
+//! A gateway asks no registry: a deployment that names a package brings it, or the operator has installed it. A worker
+//! knows the names of the files from its start and reads nothing that was not a file then: a link, or a path with dots,
+//! leads nowhere.
 
 use std::collections::BTreeSet;
 use std::fs;

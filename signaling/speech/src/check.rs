@@ -1,4 +1,4 @@
-//! What the engines say when they are asked, for `sidetone doctor`. Shell, on tokio.
+//! Tries each engine of voices for `sidetone doctor`. Shell, on tokio.
 //!
 //! Each language of the built-in voice and each voice of the program speaks one word. A service is not tried: it may cost
 //! money.
@@ -16,7 +16,7 @@ use crate::filling::Bounds;
 use crate::language::Language;
 use crate::service::{SpeechService, SpeechSettings};
 
-/// An engine that was asked.
+/// An engine after its trial.
 #[derive(Debug)]
 pub struct Checked {
     /// What spoke: languages of the built-in voice, names of voices.

@@ -1,4 +1,4 @@
-//! What a few parties said, when, and when it was heard again: at the server, and at the party's ear. Pure.
+//! Delays of the samples of a few parties, from the mouth to the server and from the server to the ear. Pure.
 //!
 //! A party says a sample for 20 ms, then the next one. No two frames that are under way hold the same sample, so
 //! the first sample of a frame names it.

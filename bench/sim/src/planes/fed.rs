@@ -14,7 +14,7 @@ pub struct Fed {
     waiting: VecDeque<Frame>,
     /// Whether frames may have passed unheard.
     may_have_passed: bool,
-    /// Whether nothing of the feed was heard since it began, was cleared or ran out.
+    /// Whether the feed has been silent since its begin, a clear, or the end of its frames.
     is_dry: bool,
 }
 
@@ -84,7 +84,7 @@ impl Fed {
 }
 
 impl Frame {
-    /// Whether it is heard although no other one waits.
+    /// Whether it plays although no other frame waits.
     fn is_old(&self, now_ms: u64) -> bool {
         now_ms - self.came_ms >= 10
     }

@@ -77,7 +77,7 @@ struct Session {
     first: Box<Request>,
 }
 
-/// All sessions so far, and what was heard in them.
+/// All sessions so far, with the audio that the server received in them.
 #[derive(Default)]
 pub struct RecordingServer {
     sessions: BTreeMap<String, Session>,

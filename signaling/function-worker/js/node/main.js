@@ -62,9 +62,13 @@ class Slot {
     }
     const busy = this.busy;
     if (!busy || message.id !== busy.id) return;
-    if (message.kind === 'log') this.log(busy, message);
-    else if (message.kind === 'fetch') this.fetch(busy, message);
-    else if (message.kind === 'answer') this.answer(busy, message);
+    try {
+      if (message.kind === 'log') this.log(busy, message);
+      else if (message.kind === 'fetch') this.fetch(busy, message);
+      else if (message.kind === 'answer') this.answer(busy, message);
+    } catch (error) {
+      this.lose(`the function forged a message: ${error.message}`);
+    }
   }
 
   log(busy, { level, text }) {
@@ -86,9 +90,9 @@ class Slot {
 
   answer(busy, { status, headers, body, failure }) {
     const bytes = Buffer.from(body);
-    const fits = bytes.length <= bounds.answerBytes;
+    const head = { kind: 'answer', id: busy.id, status: Number(status) & 0xffff, headers: JSON.parse(headers), failure: failure === null ? null : String(failure) };
     this.free();
-    if (fits) send({ kind: 'answer', id: busy.id, status: Number(status) & 0xffff, headers: JSON.parse(headers), failure: failure === null ? null : String(failure) }, bytes);
+    if (bytes.length <= bounds.answerBytes) send(head, bytes);
     else fail(busy.id, 500, `the answer has more than ${bounds.answerBytes} bytes`);
     [this.ready, this.left] = [false, Date.now()];
     this.thread.postMessage({ kind: 'end' });
@@ -169,4 +173,4 @@ process.stdin.on('data', (chunk) => {
 process.stdin.on('end', () => process.exit(0));
 setInterval(() => { for (const slot of slots) slot.look(); }, LOOK_MS).unref();
 process.stdout.write(READY);
-send({ kind: 'confined', lacks: bounds.lacks });
+send({ kind: 'confined', lacks: '' });

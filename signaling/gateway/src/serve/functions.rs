@@ -7,7 +7,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -50,6 +50,7 @@ pub(super) fn start_functions(
         FunctionsEngine::Node => {
             let node = node(&config.node)?;
             let library = function_worker::unpack_library(&folder).map_err(broken)?;
+            try_node(&node, &library)?;
             Program::node(&node, library)
         }
     };
@@ -84,6 +85,23 @@ fn node(given: &Path) -> Result<PathBuf, ServeError> {
             "{shown} is {version}, and {NODE_MAJOR_MIN} is the oldest that works"
         ))),
         None => Err(refused(format!("{shown} does not say its version, so it is not Node"))),
+    }
+}
+
+/// Starts a worker that has nothing to do and ends at once, so that a kernel or a Node that cannot carry one is known
+/// before the first call.
+fn try_node(node: &Path, library: &Path) -> Result<(), ServeError> {
+    let own = std::env::current_exe().map_err(|error| ServeError::Node(error.to_string()))?;
+    let mut worker = Command::new(own);
+    worker.args(["worker", "node"]).args([node, library, library]).stdin(Stdio::null());
+    match worker.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let first = said.lines().find(|line| !line.is_empty()).unwrap_or("it says nothing");
+            Err(ServeError::Node(format!("{} does not run confined: {first}", node.display())))
+        }
+        Err(error) => Err(ServeError::Node(error.to_string())),
     }
 }
 

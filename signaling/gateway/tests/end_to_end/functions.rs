@@ -146,8 +146,13 @@ exports.handler = (context, event, callback) => {
     let alert = alerts.iter().find(|alert| alert["error_code"] == "82002");
     let text = alert.and_then(|alert| alert["alert_text"].as_str()).unwrap_or_default();
     assert!(text.contains("%2Fit+answered+500"), "{page}");
-    let call = alert.and_then(|alert| alert["resource_sid"].as_str()).unwrap_or_default();
-    assert!(call.starts_with("CA"), "{page}");
+    let call = alert.and_then(|alert| alert["resource_sid"].as_str());
+    let asked = application.asked();
+    assert!(call.is_some(), "{page}");
+    assert!(
+        asked.iter().any(|asked| asked.parameter("CallSid") == call),
+        "a call that failed: {page}"
+    );
 }
 
 #[test]

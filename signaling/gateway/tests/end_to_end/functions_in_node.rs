@@ -50,6 +50,7 @@ export const handler = async (context, event, callback) => {
         own: refused(() => writeFileSync(new URL(import.meta.url), 'x')),
         run: refused(() => execSync('true')),
         kill: refused(() => process.kill(process.ppid, 0)),
+        native: refused(() => process.dlopen({ exports: {} }, '/usr/lib/x86_64-linux-gnu/libz.so.1')),
         tcp: await later(() => connect(9, '127.0.0.1')),
         guarded: await new Promise((resolve) => request(event.own, () => resolve('answered')).on('error', (error) => resolve(error.message)).end()),
     });
@@ -75,6 +76,7 @@ fn an_es_module_runs_in_node_and_finds_no_way_out() {
         ("own", "EACCES"),
         ("run", "EPERM"),
         ("kill", "EPERM"),
+        ("native", "ERR_DLOPEN_DISABLED"),
         ("tcp", "EPERM"),
     ] {
         assert_eq!(answer[what], code, "{what}: {answer}");
@@ -82,6 +84,23 @@ fn an_es_module_runs_in_node_and_finds_no_way_out() {
     let guarded = answer["guarded"].as_str().unwrap_or_default();
     assert!(guarded.contains("a listener of this gateway"), "{answer}");
     assert!(!gateway.log().contains("less of a sandbox"), "{}", gateway.log());
+}
+
+#[test]
+fn a_forged_message_ends_its_own_invocation() {
+    let gateway = Gateway::start(NODE);
+    let script = "const { parentPort } = require('worker_threads');
+let id = 0;
+exports.handler = (context, event, callback) => {
+    if (!event.forge) return callback(null, { id: id += 1 });
+    for (let id = 0; id < 10; id += 1) parentPort.postMessage({ kind: 'answer', id, status: 'x', headers: '{', body: 7, failure: null });
+};";
+    let url = deploy(&gateway, "forge", &[("/it", "public", script)]);
+    assert_eq!(ask(&gateway, &url, "")["id"], 1);
+    let forged = format!("http://{}/functions/{}/it?forge=1", gateway.http, label(&url));
+    let said = run(Command::new("curl").args(["-sS", "-w", " %{http_code}", &forged]));
+    assert!(said.starts_with("the function forged a message") && said.ends_with(" 500"), "{said}");
+    assert_eq!(ask(&gateway, &url, "")["id"], 1, "in a thread of its own");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::digest::client::{Authorization, Challenge, Credentials};
 use crate::message::{Request, Response};
 use crate::text::Text;
 
-/// Our login at the peer of a confirmed dialog, which may challenge any request of ours, also where it let the INVITE pass.
+/// Our login at the peer of a confirmed dialog. The peer may challenge any of our requests, even if it accepted the INVITE without one.
 #[derive(Debug, Default)]
 pub(super) struct Login {
     credentials: Option<Credentials>,
