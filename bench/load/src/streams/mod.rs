@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use ::io::{IoConfig, Media};
+use ::io::{CoreFigures, IoConfig, Media};
 use ::streams::{Attachment, OpenStream, StreamReport, StreamSettings, Streams, StreamsParts};
 use call::StreamEvent;
 use call::stream::{StreamOpening, StreamUrl};
@@ -47,6 +47,9 @@ pub(crate) fn measure(is_quick: bool) -> (Section, bool) {
         "mouth to socket p50 / p99, ms",
         "socket to mouth",
         "silence after clear, p50 / p99, ms",
+        "feeds run dry, a call and minute",
+        "core late p99 / max, ms",
+        "generator idle, %",
         "memory, KiB a call",
     ];
     let mut section = Section::new("Calls with a two-way stream over TLS", &columns);
@@ -66,15 +69,16 @@ pub(crate) fn measure(is_quick: bool) -> (Section, bool) {
         }
     }
     section.note(format!(
-        "CPU time of the two threads, medians of {rounds} rounds of 2 s; \"calls a core\" is 20 ms by their sum. Delays \
+        "CPU time of the two threads, medians of {rounds} rounds of {} s; \"calls a core\" is 20 ms by their sum. Delays \
          are of up to {LISTENED} calls; silence after clear is from the server's message to the first packet without \
          the audio. Memory of the whole process, the server's end included. {}",
+        ROUND.as_secs(),
         if cpus.are_apart() { "" } else { "ONE CPU for all." }
     ));
     (section, is_broken)
 }
 
-fn run(calls: u16, rounds: usize, cpus: Cpus) -> Result<[String; 9], Trouble> {
+fn run(calls: u16, rounds: usize, cpus: Cpus) -> Result<[String; 12], Trouble> {
     let ears = Ears::of(calls);
     let memory = resident()?;
     let mut bench = Bench::start(calls, cpus, ears)?;
@@ -83,11 +87,14 @@ fn run(calls: u16, rounds: usize, cpus: Cpus) -> Result<[String; 9], Trouble> {
     bench.talk_for(Duration::from_secs(1))?;
     let grown = resident()?.saturating_sub(memory);
     let (mut core, mut thread) = (Rounds::default(), Rounds::default());
+    let mut trouble = Disturbance::default();
     bench.ears.delays.forget();
     for _ in 0..rounds {
         bench.pause()?;
         let before = (bench.core.cpu_ns()?, bench.thread.cpu_ns()?);
-        let frames = bench.talk_for(Duration::from_secs(2))?;
+        let (figures, idle) = (bench.figures(), bench.idle);
+        let frames = bench.talk_for(ROUND)?;
+        trouble.add(&figures, &bench.figures(), bench.idle - idle);
         let a_call = f64::from(frames) * f64::from(calls);
         core.push((bench.core.cpu_ns()? - before.0) as f64 / a_call);
         thread.push((bench.thread.cpu_ns()? - before.1) as f64 / a_call);
@@ -111,6 +118,7 @@ fn run(calls: u16, rounds: usize, cpus: Cpus) -> Result<[String; 9], Trouble> {
     if under_way > 8 * u64::from(calls) {
         return Err(format!("{under_way} messages are missing at the server").into());
     }
+    let minutes = ROUND.as_secs_f64() * rounds as f64 / 60.0;
     let (core, thread) = (core.median().unwrap_or_default(), thread.median().unwrap_or_default());
     Ok([
         calls.to_string(),
@@ -121,15 +129,44 @@ fn run(calls: u16, rounds: usize, cpus: Cpus) -> Result<[String; 9], Trouble> {
         to_socket,
         to_mouth,
         percentiles(bench.ears.clears.times()),
+        format!("{:.1}", trouble.ran_dry as f64 / f64::from(calls) / minutes),
+        format!(
+            "{:.1} / {:.1}",
+            trouble.late_p99_us as f64 / 1e3,
+            trouble.late_max_us as f64 / 1e3
+        ),
+        format!("{:.0}", trouble.idle.as_secs_f64() / 60.0 / minutes * 100.0),
         format!("{}", grown / 1_024 / u64::from(calls)),
     ])
+}
+
+/// How much the machine and the bench itself disturbed the rounds. A stall of the guest looks like a late core.
+#[derive(Default)]
+struct Disturbance {
+    /// Feeds that ran out behind audio.
+    ran_dry: u64,
+    late_p99_us: u64,
+    late_max_us: u64,
+    /// Time in which the generator had nothing to do.
+    idle: Duration,
+}
+
+impl Disturbance {
+    /// Adds a round, by the core's figures before and after it.
+    fn add(&mut self, before: &CoreFigures, after: &CoreFigures, idle: Duration) {
+        self.ran_dry += after.feed_underruns - before.feed_underruns;
+        // Both are of the core's whole life.
+        self.late_p99_us = after.tick_late_p99_us;
+        self.late_max_us = after.tick_late_max_us;
+        self.idle += idle;
+    }
 }
 
 struct Bench {
     calls: u16,
     // Before the cores, whose rings it reads.
     streams: Streams,
-    _media: Media,
+    media: Media,
     core: Thread,
     thread: Thread,
     server: Server,
@@ -139,6 +176,8 @@ struct Bench {
     number: u32,
     ears: Ears,
     is_clearing: bool,
+    /// Time in which the generator had nothing to do.
+    idle: Duration,
 }
 
 /// What is noted of the calls that are listened to.
@@ -207,7 +246,7 @@ impl Bench {
         Ok(Self {
             calls,
             streams,
-            _media: media,
+            media,
             core: core_thread,
             thread,
             server,
@@ -216,6 +255,7 @@ impl Bench {
             number: 0,
             ears,
             is_clearing: false,
+            idle: Duration::ZERO,
         })
     }
 
@@ -235,17 +275,29 @@ impl Bench {
             for slot in 0..self.calls {
                 let due = Duration::from_millis(20) * frame
                     + Duration::from_millis(20) * u32::from(slot) / u32::from(self.calls);
-                while start.elapsed() < due {
-                    if !self.hear()? && !self.serve()? {
-                        std::hint::spin_loop();
-                    }
-                }
+                self.work_until(start + due)?;
                 self.say(slot)?;
                 self.turn_clears(slot)?;
             }
             self.number += 1;
         }
         Ok(frames)
+    }
+
+    fn work_until(&mut self, due: Instant) -> Result<(), Trouble> {
+        let mut now = Instant::now();
+        while now < due {
+            let is_idle = !self.hear()? && !self.serve()?;
+            let next = Instant::now();
+            self.idle += if is_idle { next - now } else { Duration::ZERO };
+            now = next;
+        }
+        Ok(())
+    }
+
+    /// The core's figures.
+    fn figures(&self) -> CoreFigures {
+        self.media.cores.first().map(|core| core.meters.figures()).unwrap_or_default()
     }
 
     /// A turn of the server; `false` where nothing had come.
@@ -416,6 +468,8 @@ fn resident() -> Result<u64, Trouble> {
 
 /// Most calls whose delays are measured.
 const LISTENED: usize = 100;
+/// Time of one round.
+const ROUND: Duration = Duration::from_secs(2);
 /// The application's pause before each round: its audio has passed by then.
 const PAUSE: Duration = Duration::from_millis(300);
 /// Seconds in which parties have their audio cleared.
