@@ -46,9 +46,18 @@ impl Control {
         recognition: RecognitionId,
         how: RecognitionStop,
     ) {
-        let Some(entry) = self.calls.get(&sid) else { return };
-        if entry.recognitions.contains_key(&recognition) {
-            self.push(Effect::StopRecognition { call: sid, recognition, how });
+        let Some(entry) = self.calls.get_mut(&sid) else { return };
+        let Some(live) = entry.recognitions.get_mut(&recognition) else { return };
+        let tap = live.tap.take();
+        self.push(Effect::StopRecognition { call: sid, recognition, how });
+        self.stop_recognition_tap(sid, tap);
+    }
+
+    /// Nothing listens any more. The results may come minutes later, and a core has only so many taps.
+    fn stop_recognition_tap(&mut self, sid: CallSid, tap: Option<TapId>) {
+        if let Some(tap) = tap {
+            self.links.remove_tap(tap);
+            self.media(sid, |leg| MediaCommand::StopTap { leg, tap });
         }
     }
 
@@ -77,10 +86,7 @@ impl Control {
         end: RecognitionEnd,
     ) -> Option<RecognitionEnd> {
         let live = self.calls.get_mut(&sid)?.recognitions.remove(&recognition)?;
-        if let Some(tap) = live.tap {
-            self.links.remove_tap(tap);
-            self.media(sid, |leg| MediaCommand::StopTap { leg, tap });
-        }
+        self.stop_recognition_tap(sid, live.tap);
         let failure =
             live.failure.map(|(fault, sentence)| RecognitionEnd::Failed { fault, sentence });
         Some(failure.unwrap_or(end))
