@@ -222,6 +222,18 @@ pub const RECOGNITION_LINE_BYTES_MAX: usize = 64 * 1024;
 pub const RECOGNITION_OUTSTANDING_MAX: usize = 8;
 /// Seconds from the end of an utterance to its result. Past it: the recognition fails.
 pub const RECOGNITION_RESULT_S: u32 = 30;
+/// Recognitions of recorded messages at once, with those whose call is over. Past it: refused, 13614.
+pub const RECOGNITIONS_BATCH_MAX: usize = 1_024;
+/// Utterances of one track of a recorded message whose results are outstanding: more than two minutes have, at least 120 ms
+/// of speech and 700 ms of silence each. Past it: the recognition fails.
+pub const RECOGNITION_BATCH_OUTSTANDING_MAX: usize = 160;
+/// Utterances of all recorded messages that wait for an engine or are at one. Past it: the recognition fails, 13614.
+pub const RECOGNITION_BATCH_UTTERANCES_MAX: usize = 4_096;
+/// Bytes of the audio of these utterances, a byte a sample: two hours and twenty minutes of speech, or 70 messages of the
+/// greatest length. Past it: the recognition that would add more fails, 13614.
+pub const RECOGNITION_BATCH_BYTES_MAX: usize = 64 << 20;
+/// Seconds that a whole utterance of a recorded message waits for a place at an engine. Past it: the recognition fails, 13614.
+pub const RECOGNITION_BATCH_WAIT_S: u32 = 600;
 /// Entries of `hints` (twiml.md 2.4). Past it: skipped with a warning.
 pub const RECOGNITION_HINTS_MAX: usize = 500;
 /// Characters of one entry of `hints` (twiml.md 2.4). Past it: skipped with a warning.

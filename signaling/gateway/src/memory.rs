@@ -91,6 +91,7 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
         feeds_max: streams,
         ..io::IoConfig::default()
     };
+    let batch = u64::from(!config.engines.is_empty());
     let media_core = io::core_bytes(&io_config) as u64;
     let recordings = cores * limits::TAPS_PER_CORE_MAX as u64;
     let share = match config.limits.profile {
@@ -107,6 +108,7 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
         ("audio that applications sent ahead", 1, config.streams.buffer.0),
         ("recognitions", cores * recognitions as u64, RECOGNITION_BYTES),
         ("audio for recognition engines", config.engines.len() as u64, ENGINE_BYTES),
+        ("recorded messages for engines", batch, limits::RECOGNITION_BATCH_BYTES_MAX as u64),
         ("TCP and TLS connections", connections, CONNECTION_BYTES),
         ("connection write queues", share, limits::CONNECTION_WRITE_QUEUES_BYTES_MAX as u64),
         (

@@ -13,10 +13,12 @@
 #![forbid(unsafe_code)]
 
 mod engine;
+mod lane;
 mod meters;
 mod order;
 mod port;
 mod resample;
+mod share;
 mod thread;
 
 pub use engine::command::check;

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use shell::Text;
 
+use crate::lane::LaneCounts;
+
 /// Counters since start. One writer: the thread.
 #[derive(Debug, Default)]
 pub struct RecognitionMeters {
@@ -13,6 +15,11 @@ pub struct RecognitionMeters {
     pub(crate) refused: AtomicU64,
     pub(crate) utterances: AtomicU64,
     pub(crate) unknown_frames: AtomicU64,
+    batch_waiting: AtomicU64,
+    batch_bytes: AtomicU64,
+    batch_refused: AtomicU64,
+    batch_taken_back: AtomicU64,
+    batch_overdue: AtomicU64,
     /// In the order of the settings.
     pub(crate) engines: Box<[EngineMeters]>,
 }
@@ -73,6 +80,16 @@ impl RecognitionMeters {
         }
     }
 
+    /// Takes the figures of the batch lane.
+    pub(crate) fn lane(&self, counts: LaneCounts) {
+        let LaneCounts { waiting, bytes, refused, taken_back, overdue } = counts;
+        self.batch_waiting.store(waiting, Ordering::Relaxed);
+        self.batch_bytes.store(bytes, Ordering::Relaxed);
+        self.batch_refused.store(refused, Ordering::Relaxed);
+        self.batch_taken_back.store(taken_back, Ordering::Relaxed);
+        self.batch_overdue.store(overdue, Ordering::Relaxed);
+    }
+
     /// Writes every counter to a page of metrics.
     pub fn write(&self, text: &mut Text) {
         let counts = self.snapshot();
@@ -108,7 +125,47 @@ impl RecognitionMeters {
             text.metric(name, kind, help);
             text.sample(name, &[], value);
         }
+        self.write_lane(text);
         self.write_engines(text);
+    }
+
+    fn write_lane(&self, text: &mut Text) {
+        let rows = [
+            (
+                "recognition_batch_waiting",
+                "gauge",
+                "Utterances of recorded messages that wait for a place at an engine.",
+                &self.batch_waiting,
+            ),
+            (
+                "recognition_batch_bytes",
+                "gauge",
+                "Audio of the utterances of recorded messages that have no result.",
+                &self.batch_bytes,
+            ),
+            (
+                "recognition_batch_refused_total",
+                "counter",
+                "Utterances of recorded messages that failed because the batch lane was full.",
+                &self.batch_refused,
+            ),
+            (
+                "recognition_batch_taken_back_total",
+                "counter",
+                "Times that a live utterance took the place of a recorded message.",
+                &self.batch_taken_back,
+            ),
+            (
+                "recognition_batch_overdue_total",
+                "counter",
+                "Utterances of recorded messages that failed because no result came in time.",
+                &self.batch_overdue,
+            ),
+        ];
+        for (name, kind, help, counter) in rows {
+            text.metric(name, kind, help);
+            text.sample(name, &[], counter.load(Ordering::Relaxed));
+        }
     }
 
     fn write_engines(&self, text: &mut Text) {

@@ -1,10 +1,11 @@
 //! The thread of the recognition: frames by the rings of the cores, engines by mio.
 //!
 //! A turn: commands, frames, engines, answers, and twice a second the timers. The engines have their turn after the frames,
-//! so that the audio of one turn leaves with it.
+//! so that the audio of one turn leaves with it. Places that an answer frees go to the batch lane within the turn.
 
 use std::collections::HashMap;
 use std::io;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use ::io::Sleeper;
-use call::recognition::{Answer, RecognitionSession, Track};
+use call::recognition::{Answer, Lane, RecognitionSession, Track, UtteranceId};
 use call::{
     RecognitionEnd, RecognitionEvent, RecognitionFault, RecognitionId, RecognitionPlan,
     RecognitionStop,
@@ -28,9 +29,11 @@ use slab::Slab;
 
 use crate::engine::service::Services;
 use crate::engine::{self, Engine};
+use crate::lane::BatchLane;
 use crate::meters::{RecognitionMeters, add};
 use crate::order::{Command, RecognitionReport, StartRecognition};
 use crate::port::{Port, Utterances};
+use crate::share::{self, share};
 
 /// What the thread is made of.
 pub struct RecognitionParts {
@@ -108,6 +111,8 @@ impl Recognition {
             by_name: HashMap::new(),
             by_tap: HashMap::new(),
             utterances: Utterances::default(),
+            lane: BatchLane::default(),
+            failed: Vec::new(),
             stopping: false,
         };
         let thread = thread::Builder::new().name("recognition".to_owned());
@@ -163,6 +168,9 @@ struct Desk {
     by_name: HashMap<(CallSid, RecognitionId), usize>,
     by_tap: HashMap<TapId, usize>,
     utterances: Utterances,
+    lane: BatchLane,
+    /// Failures that the sessions of these utterances do not know yet.
+    failed: Vec<(UtteranceId, Answer)>,
     stopping: bool,
 }
 
@@ -185,9 +193,15 @@ impl Desk {
             self.take_frames(now);
             if now >= tick_at {
                 self.each_session(|session, port| session.tick(now, port));
+                self.failed.extend(share::overdue(now, &mut self.lane, &mut self.engines));
                 tick_at = now + TICK;
             }
+            self.share_engines(now);
             self.turn_engines(now);
+            while self.share_engines(now) {
+                self.turn_engines(now);
+            }
+            self.meters.lane(self.lane.counts());
             self.meters.open.store(self.sessions.len() as u64, Ordering::Relaxed);
         }
         self.each_session(|session, port| session.cancel(port));
@@ -246,9 +260,13 @@ impl Desk {
 
     /// Why a recognition cannot start. While an engine starts for the first time nobody knows what it offers.
     fn refusal(&self, plan: &RecognitionPlan) -> Option<(RecognitionFault, String)> {
-        if self.sessions.len() >= limits::RECOGNITIONS_MAX {
+        let most = match plan.lane {
+            Lane::Live => limits::RECOGNITIONS_MAX,
+            Lane::Batch => limits::RECOGNITIONS_BATCH_MAX,
+        };
+        let of_lane = self.sessions.iter().filter(|(_, it)| it.session.plan().lane == plan.lane);
+        if of_lane.count() >= most {
             add(&self.meters.refused, 1);
-            let most = limits::RECOGNITIONS_MAX;
             let sentence = format!("the gateway has {most} recognitions at once already");
             return Some((RecognitionFault::Gateway, sentence));
         }
@@ -294,14 +312,27 @@ impl Desk {
     fn turn_engines(&mut self, now: Instant) {
         for engine in 0..self.engines.len() {
             self.engines[engine].turn(now);
-            while let Some((utterance, answer)) = self.engines[engine].poll_answer() {
-                let Some(place) = self.utterances.place(utterance) else { continue };
-                if !matches!(answer, Answer::Partial { .. }) {
-                    self.utterances.remove(utterance);
-                }
-                self.act(place.session, |session, port| session.answer(utterance, answer, port));
+            while let Some((name, answer)) = self.engines[engine].poll_answer() {
+                let utterance = self.lane.answered(name, &answer).unwrap_or(name);
+                self.answer(utterance, answer);
             }
         }
+        // An answer may end a session, which makes nothing fail.
+        for (utterance, answer) in mem::take(&mut self.failed) {
+            self.answer(utterance, answer);
+        }
+    }
+
+    fn answer(&mut self, utterance: UtteranceId, answer: Answer) {
+        let Some(place) = self.utterances.place(utterance) else { return };
+        if !matches!(answer, Answer::Partial { .. }) {
+            self.utterances.remove(utterance);
+        }
+        self.act(place.session, |session, port| session.answer(utterance, answer, port));
+    }
+
+    fn share_engines(&mut self, now: Instant) -> bool {
+        share(now, &mut self.lane, &mut self.engines, &mut self.utterances)
     }
 
     fn each_session(&mut self, act: impl Fn(&mut RecognitionSession, &mut Port<'_>)) {
@@ -319,6 +350,8 @@ impl Desk {
             session: index,
             engines: &mut self.engines,
             utterances: &mut self.utterances,
+            lane: &mut self.lane,
+            failed: &mut self.failed,
             events: &mut events,
         };
         // A fault in one session ends that session and no other.

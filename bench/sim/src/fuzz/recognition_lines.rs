@@ -5,7 +5,7 @@
 
 use call::recognition::wire::Line;
 use call::recognition::{
-    Answer, Endpointing, RecognitionPort, RecognitionSession, Track, UtteranceId,
+    Answer, Endpointing, Lane, RecognitionPort, RecognitionSession, Track, UtteranceId,
 };
 use call::{RecognitionEvent, RecognitionFault, RecognitionId, RecognitionPlan};
 use serde_json::Value;
@@ -66,6 +66,7 @@ impl Talk {
             wants_partials: true,
             is_single: false,
             endpointing: Endpointing { silence_ms: 200, longest_ms: 1_000 },
+            lane: Lane::Live,
         });
         let (port, finals) = (Port::default(), [const { None }; UTTERANCES]);
         let mut talk = Self { session, port, finals, has_failed: false };
@@ -137,7 +138,7 @@ impl RecognitionPort for Port {
 
     fn audio(&mut self, _: UtteranceId, _: &[i16]) {}
 
-    fn end(&mut self, _: UtteranceId) {}
+    fn end(&mut self, _: Instant, _: UtteranceId) {}
 
     fn cancel(&mut self, _: UtteranceId) {}
 

@@ -190,7 +190,7 @@ impl RecognitionPort for Port {
 
     fn audio(&mut self, _: UtteranceId, _: &[i16]) {}
 
-    fn end(&mut self, utterance: UtteranceId) {
+    fn end(&mut self, _: Instant, utterance: UtteranceId) {
         let (text, confidence) = ("one two".to_owned(), Some(Share::of(0.93)));
         match self.manner {
             Manner::Quick => self.later(300, utterance, Answer::Final { text, confidence }),

@@ -7,7 +7,7 @@
 use std::mem;
 use std::time::Duration;
 
-use shared::{Code, Header, Now};
+use shared::{Code, Header, Now, limits};
 
 use super::Call;
 use super::activity::{Activity, Waits as _};
@@ -25,6 +25,10 @@ use crate::status::{CallStatus, ProgressEvent, status_of_final_response};
 
 /// How long an ended call waits for callbacks and recordings that are not settled.
 pub(super) const LINGER: Duration = Duration::from_secs(120);
+/// How long it waits where the text of a recording is not there: the recognition's own limits end that.
+pub(super) const TRANSCRIPT_LINGER: Duration = Duration::from_secs(
+    limits::RECOGNITION_BATCH_WAIT_S as u64 + limits::RECOGNITION_RESULT_S as u64 + 120,
+);
 
 impl Call {
     pub(super) fn start(&mut self, now: Now) {

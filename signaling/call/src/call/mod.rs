@@ -30,6 +30,7 @@ mod webhooks;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
+use std::time::Duration;
 
 use shared::{CallSid, Instant, Now, Random, RecordingSid};
 
@@ -251,9 +252,14 @@ impl Call {
             ring,
             self.facts.limit_at.map(|at| (at, Timer::TimeLimit)),
             self.stream_silence_at().map(|at| (at, Timer::StreamSilence)),
-            self.facts.ended.map(|ended| (ended.mono + leg::LINGER, Timer::Linger)),
+            self.facts.ended.map(|ended| (ended.mono + self.linger(), Timer::Linger)),
         ];
         timers.into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// How long the call waits, once it has ended, for what is not settled.
+    fn linger(&self) -> Duration {
+        if self.transcripts.is_empty() { leg::LINGER } else { leg::TRANSCRIPT_LINGER }
     }
 
     /// The `CallSid` of the API.

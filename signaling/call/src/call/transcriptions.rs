@@ -21,8 +21,8 @@ use crate::finding::{Finding, Position};
 use crate::form::Form;
 use crate::ids::RecognitionId;
 use crate::recognition::{
-    Endpointing, RecognitionEnd, RecognitionEvent, RecognitionFault, RecognitionPlan, Share, Track,
-    masked,
+    Endpointing, Lane, RecognitionEnd, RecognitionEvent, RecognitionFault, RecognitionPlan, Share,
+    Track, masked,
 };
 use crate::setup::TranscriptionSettings;
 use crate::twiml::verb::Transcription;
@@ -320,6 +320,7 @@ fn plan(recognition: RecognitionId, settings: &TranscriptionSettings) -> Recogni
         wants_partials: settings.wants_partials,
         is_single: false,
         endpointing: Endpointing { silence_ms: SILENCE_MS, longest_ms: LONGEST_MS },
+        lane: Lane::Live,
     }
 }
 

@@ -4,8 +4,8 @@
 //!   recording begins ──> Listening ──recording ends──> Finishing ──last result, file settled──> reported
 //! ```
 //!
-//! A recognition listens beside the recording, so the text is there soon after the hang-up and no file is read again, which
-//! may be sealed or in a bucket by then. The transcript exists once the recording's file is settled: in progress, then
+//! A recognition listens beside the recording, so no file is read again, which may be sealed or in a bucket by then. Nobody
+//! waits for the text: its utterances go by the batch lane, and the text may come minutes after the hang-up. The transcript exists once the recording's file is settled: in progress, then
 //! completed or failed, and its callback follows. A recording of less than two seconds or of more than two minutes has
 //! none (twiml.md 2.5).
 
@@ -18,7 +18,7 @@ use crate::effect::{CallEffect, RecognitionStop};
 use crate::finding::Finding;
 use crate::ids::RecognitionId;
 use crate::input::RecordingOutcome;
-use crate::recognition::{Endpointing, RecognitionEnd, RecognitionEvent, RecognitionPlan};
+use crate::recognition::{Endpointing, Lane, RecognitionEnd, RecognitionEvent, RecognitionPlan};
 use crate::setup::Webhook;
 use crate::twiml::verb::Link;
 
@@ -182,6 +182,7 @@ fn plan(recognition: RecognitionId) -> RecognitionPlan {
         wants_partials: false,
         is_single: false,
         endpointing: Endpointing { silence_ms: 700, longest_ms: 30_000 },
+        lane: Lane::Batch,
     }
 }
 

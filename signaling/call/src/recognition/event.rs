@@ -81,7 +81,7 @@ pub enum RecognitionFault {
     NoEngine,
     /// The engine failed, died, or was too slow.
     Engine,
-    /// The gateway has its most recognitions at once, or failed itself.
+    /// The gateway has its most recognitions at once, its batch lane is full, or it failed itself.
     Gateway,
 }
 

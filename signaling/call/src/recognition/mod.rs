@@ -17,6 +17,6 @@ pub mod wire;
 
 pub use endpointer::Endpointing;
 pub use event::{RecognitionEnd, RecognitionEvent, RecognitionFault, Share};
-pub use plan::{RecognitionPlan, Track, hints};
+pub use plan::{Lane, RecognitionPlan, Track, hints};
 pub use profanity::masked;
 pub use session::{Answer, RecognitionPort, RecognitionSession, UtteranceId};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::limits::{RECOGNITION_HINT_CHARACTERS_MAX, RECOGNITION_HINTS_MAX};
+use shared::limits::{self, RECOGNITION_HINT_CHARACTERS_MAX, RECOGNITION_HINTS_MAX};
 use shared::media::TapTracks;
 
 use super::endpointer::Endpointing;
@@ -27,6 +27,27 @@ pub struct RecognitionPlan {
     pub is_single: bool,
     /// Where an utterance ends.
     pub endpointing: Endpointing,
+    /// Whether somebody waits for the results.
+    pub lane: Lane,
+}
+
+/// Which utterances an engine gets first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Somebody waits for the result: an utterance goes to its engine while it is spoken.
+    Live,
+    /// A recorded message: an utterance waits, whole, for a place that no live one needs (recognition.md 6).
+    Batch,
+}
+
+impl Lane {
+    /// Utterances of one track whose results may be outstanding.
+    pub(super) const fn outstanding_max(self) -> usize {
+        match self {
+            Self::Live => limits::RECOGNITION_OUTSTANDING_MAX,
+            Self::Batch => limits::RECOGNITION_BATCH_OUTSTANDING_MAX,
+        }
+    }
 }
 
 /// A direction of a leg.

@@ -18,7 +18,7 @@ use shared::{Instant, limits};
 
 use super::endpointer::{Endpointer, Frame, Heard};
 use super::event::{RecognitionEnd, RecognitionEvent, RecognitionFault, Share};
-use super::plan::{RecognitionPlan, Track};
+use super::plan::{Lane, RecognitionPlan, Track};
 
 /// Names an utterance. Unique among all that go to the engines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,8 +61,8 @@ pub trait RecognitionPort {
     /// Audio of an utterance, linear at 8,000 Hz.
     fn audio(&mut self, utterance: UtteranceId, samples: &[i16]);
 
-    /// The utterance is whole: an answer is expected.
-    fn end(&mut self, utterance: UtteranceId);
+    /// The utterance is whole: an answer is expected. Of the batch lane the port itself sees to it that one comes.
+    fn end(&mut self, now: Instant, utterance: UtteranceId);
 
     /// No answer is wanted any more.
     fn cancel(&mut self, utterance: UtteranceId);
@@ -100,7 +100,7 @@ struct Listening {
 #[derive(Debug)]
 struct Utterance {
     id: UtteranceId,
-    /// When its result is late; `None` while it is spoken.
+    /// When its result is late; `None` while it is spoken, and in the batch lane.
     due: Option<Instant>,
     result: Option<(String, Option<Share>)>,
 }
@@ -152,7 +152,7 @@ impl RecognitionSession {
                     port.audio(id, frame);
                 }
             }
-            Heard::Ends => listening.end(now, port),
+            Heard::Ends => listening.end(now, self.plan.lane, port),
         }
     }
 
@@ -197,7 +197,7 @@ impl RecognitionSession {
         self.state = State::Finishing;
         for listening in self.tracks.iter_mut().flatten() {
             listening.gate.rest();
-            listening.end(now, port);
+            listening.end(now, self.plan.lane, port);
         }
         self.finish_if_done(port);
     }
@@ -232,8 +232,8 @@ impl RecognitionSession {
 
     fn begin(&mut self, track: Track, audio: &[i16], port: &mut impl RecognitionPort) {
         let Some(listening) = &mut self.tracks[track as usize] else { return };
-        if listening.outstanding.len() >= limits::RECOGNITION_OUTSTANDING_MAX {
-            let most = limits::RECOGNITION_OUTSTANDING_MAX;
+        let most = self.plan.lane.outstanding_max();
+        if listening.outstanding.len() >= most {
             let sentence = format!("the engine is behind by {most} utterances");
             return self.fail(RecognitionFault::Engine, sentence, port);
         }
@@ -274,12 +274,12 @@ impl RecognitionSession {
 
 impl Listening {
     /// The utterance that is being spoken is whole.
-    fn end(&mut self, now: Instant, port: &mut impl RecognitionPort) {
+    fn end(&mut self, now: Instant, lane: Lane, port: &mut impl RecognitionPort) {
         let Some(id) = self.open.take() else { return };
         if let Some(utterance) = self.outstanding.iter_mut().find(|known| known.id == id) {
-            utterance.due =
-                Some(now + Duration::from_secs(u64::from(limits::RECOGNITION_RESULT_S)));
-            port.end(id);
+            let due = now + Duration::from_secs(u64::from(limits::RECOGNITION_RESULT_S));
+            utterance.due = (lane == Lane::Live).then_some(due);
+            port.end(now, id);
         }
     }
 

@@ -23,6 +23,10 @@ pub struct Offer {
     pub has_grammar: bool,
     /// Whether it takes free text.
     pub has_free: bool,
+    /// Utterances that it works on at once, 1 to 256.
+    pub slots: u32,
+    /// Whether a cancel ends its work on an utterance at once, so that another one has the slot.
+    pub stops: bool,
 }
 
 /// A line of an engine.
@@ -82,6 +86,9 @@ struct Raw {
     grammar: bool,
     #[serde(default)]
     free: bool,
+    slots: Option<u32>,
+    #[serde(default)]
+    stops: bool,
     id: Option<u32>,
     partial: Option<String>,
     stability: Option<f64>,
@@ -99,12 +106,18 @@ impl Raw {
             let sentence = "an engine needs `languages`, and `grammar` or `free`";
             return Err(LineError(sentence.to_owned()));
         }
+        let slots = self.slots.unwrap_or(1);
+        if !(1..=256).contains(&slots) {
+            return Err(LineError("`slots` is not 1 to 256".to_owned()));
+        }
         Ok(Offer {
             engine: cut(self.engine.unwrap_or_default()),
             rate,
             languages: self.languages,
             has_grammar: self.grammar,
             has_free: self.free,
+            slots,
+            stops: self.stops,
         })
     }
 }
@@ -164,6 +177,11 @@ mod tests {
         let ready = br#"{"ready":true,"engine":"pocketsphinx","rate":16000,"languages":["en-US"],"grammar":true,"free":false}"#;
         let Ok(Line::Ready(offer)) = Line::read(ready) else { panic!("ready") };
         assert_eq!((offer.rate, offer.has_grammar, offer.has_free), (16_000, true, false));
+        assert_eq!((offer.slots, offer.stops), (1, false));
+        let wide =
+            br#"{"ready":true,"rate":8000,"languages":["a"],"free":true,"slots":4,"stops":true}"#;
+        let Ok(Line::Ready(offer)) = Line::read(wide) else { panic!("ready") };
+        assert_eq!((offer.slots, offer.stops), (4, true));
         let answers = [
             r#"{"id":7,"partial":"one two","stability":0.5}"#,
             r#"{"id":7,"final":"one two three","confidence":0.93}"#,
@@ -192,6 +210,7 @@ mod tests {
             r#"{"ready":true,"rate":44100,"languages":["a"],"free":true}"#,
             r#"{"ready":true,"rate":8000,"languages":[],"free":true}"#,
             r#"{"ready":true,"rate":8000,"languages":["a"]}"#,
+            r#"{"ready":true,"rate":8000,"languages":["a"],"free":true,"slots":0}"#,
             r#"{"id":-1,"final":"a"}"#,
         ];
         for line in wrong {

@@ -1,7 +1,8 @@
 """An engine of the tests: it speaks the language of recognition.md 3 and understands nothing.
 
 A word for each half second of audio, or what the first hint asks for. `@die`, `@fail`, `@silent`, `@nothing` misbehave; any
-other first hint of a grammar is the result."""
+other first hint of a grammar is the result. With `hold` as third argument results of free text wait until an utterance with
+the hint `@release` has ended; a cancel drops one that waits."""
 
 import json
 import struct
@@ -9,6 +10,7 @@ import sys
 
 RATE = int(sys.argv[1]) if len(sys.argv) > 1 else 16000
 KINDS = sys.argv[2] if len(sys.argv) > 2 else "gf"
+HOLDS = "hold" in sys.argv[3:]
 WORDS = "one two three four five six seven eight nine ten".split()
 
 
@@ -48,11 +50,13 @@ class Utterance:
             say(id=ident, final="")
         elif self.hint != "@silent":
             text = self.hint if self.start["grammar"] and self.hint else self.words()
-            say(id=ident, final=text, confidence=0.93)
+            held[ident] = dict(id=ident, final=text, confidence=0.93)
+            if self.start["grammar"] or not holds:
+                say(**held.pop(ident))
 
 
-say(ready=True, engine="test", rate=RATE, languages=["en-US"], grammar="g" in KINDS, free="f" in KINDS)
-utterances = {}
+say(ready=True, engine="test", rate=RATE, languages=["en-US"], grammar="g" in KINDS, free="f" in KINDS, stops=HOLDS)
+utterances, held, holds = {}, {}, HOLDS
 while True:
     kind, length = struct.unpack("<cI", read(5))
     payload = read(length)
@@ -66,6 +70,12 @@ while True:
         assert ident not in utterances, "an id is used once"
         utterances[ident] = Utterance(message)
     elif kind == b"E":
-        utterances.pop(ident).end(ident)
+        utterance = utterances.pop(ident)
+        utterance.end(ident)
+        if utterance.hint == "@release":
+            holds = False
+            while held:
+                say(**held.popitem()[1])
     elif kind == b"X":
         utterances.pop(ident, None)
+        held.pop(ident, None)

@@ -82,6 +82,7 @@ mod queues;
 mod quiet_core;
 mod recognition;
 mod recognition_services;
+mod recorded_messages;
 mod registrar;
 mod relay;
 mod replaces;

@@ -226,6 +226,13 @@ impl Engine for CommandEngine {
         self.offer().is_none() && !self.has_failed
     }
 
+    fn waiting(&self) -> usize {
+        match &self.state {
+            State::Running(running) => running.out.waiting(),
+            State::Down { .. } => 0,
+        }
+    }
+
     fn begin(&mut self, utterance: UtteranceId, plan: &RecognitionPlan) {
         self.utterances.insert(utterance, Doubler::default());
         add(&self.meters().utterances, 1);
@@ -272,11 +279,7 @@ impl Engine for CommandEngine {
         if let Err(reason) = self.work(now) {
             self.fail(now, &reason);
         }
-        let waiting = match &self.state {
-            State::Running(running) => running.out.waiting(),
-            State::Down { .. } => 0,
-        };
-        self.meters().waiting.store(waiting as u64, Ordering::Relaxed);
+        self.meters().waiting.store(self.waiting() as u64, Ordering::Relaxed);
         self.meters().up.store(self.offer().is_some().into(), Ordering::Relaxed);
     }
 

@@ -38,6 +38,14 @@ pub(crate) trait Engine: Send {
     /// Whether it is on its way to an offer for the first time.
     fn is_starting(&self) -> bool;
 
+    /// Whether an utterance takes one of its slots from the beginning, not only from the end on.
+    fn works_while_spoken(&self) -> bool {
+        false
+    }
+
+    /// Bytes of audio and orders that it has not taken yet.
+    fn waiting(&self) -> usize;
+
     /// Begins an utterance. Called only where there is an offer.
     fn begin(&mut self, utterance: UtteranceId, plan: &RecognitionPlan);
 
@@ -137,7 +145,7 @@ pub(crate) const TOKENS: usize = 4;
 #[cfg(test)]
 mod tests {
     use call::RecognitionId;
-    use call::recognition::Endpointing;
+    use call::recognition::{Endpointing, Lane};
     use shared::media::TapTracks;
 
     use super::*;
@@ -155,6 +163,10 @@ mod tests {
 
         fn is_starting(&self) -> bool {
             false
+        }
+
+        fn waiting(&self) -> usize {
+            0
         }
 
         fn begin(&mut self, _: UtteranceId, _: &RecognitionPlan) {}
@@ -175,6 +187,8 @@ mod tests {
             languages: languages.iter().map(|&language| language.to_owned()).collect(),
             has_grammar: kinds.contains('g'),
             has_free: kinds.contains('f'),
+            slots: 1,
+            stops: false,
         };
         Box::new(Fixed(name, (!kinds.is_empty()).then_some(offer)))
     }
@@ -189,6 +203,7 @@ mod tests {
             wants_partials: false,
             is_single: true,
             endpointing: Endpointing { silence_ms: 1_000, longest_ms: 60_000 },
+            lane: Lane::Live,
         };
         match choose(engines, &plan) {
             Ok(index) => engines[index].name().to_owned(),

@@ -101,6 +101,9 @@ impl ServiceEngine {
             languages: settings.languages.clone(),
             has_grammar: false,
             has_free: true,
+            slots: settings.requests,
+            // The end of its task closes the connection.
+            stops: true,
         };
         Ok(Self {
             name: settings.name.clone(),
@@ -133,6 +136,14 @@ impl Engine for ServiceEngine {
 
     fn is_starting(&self) -> bool {
         false
+    }
+
+    fn works_while_spoken(&self) -> bool {
+        matches!(*self.service, Service::Ws(_))
+    }
+
+    fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     fn begin(&mut self, utterance: UtteranceId, plan: &RecognitionPlan) {
@@ -181,8 +192,7 @@ impl Engine for ServiceEngine {
                 self.answers.push_back((utterance, answer));
             }
         }
-        let waiting = self.waiting.load(Ordering::Relaxed) as u64;
-        self.meters().waiting.store(waiting, Ordering::Relaxed);
+        self.meters().waiting.store(self.waiting() as u64, Ordering::Relaxed);
         self.meters().up.store(1, Ordering::Relaxed);
     }
 

@@ -17,7 +17,9 @@ use crate::finding::{Finding, Position};
 use crate::form::Form;
 use crate::ids::RecognitionId;
 use crate::input::StreamEnd;
-use crate::recognition::{Endpointing, RecognitionEnd, RecognitionEvent, RecognitionPlan, masked};
+use crate::recognition::{
+    Endpointing, Lane, RecognitionEnd, RecognitionEvent, RecognitionPlan, masked,
+};
 use crate::relay::{RelayEvent, RelayTerms};
 use crate::setup::StreamSettings;
 use crate::stream::StreamUrl;
@@ -255,6 +257,7 @@ fn plan(recognition: RecognitionId, terms: &RelayTerms) -> RecognitionPlan {
         wants_partials: terms.partial_prompts,
         is_single: false,
         endpointing: Endpointing { silence_ms: terms.speech_timeout_ms, longest_ms: UTTERANCE_MS },
+        lane: Lane::Live,
     }
 }
 

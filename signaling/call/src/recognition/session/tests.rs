@@ -29,7 +29,7 @@ impl RecognitionPort for Noted {
         *self.samples.entry(utterance.0).or_default() += samples.len();
     }
 
-    fn end(&mut self, utterance: UtteranceId) {
+    fn end(&mut self, _: Instant, utterance: UtteranceId) {
         self.acts.push(format!("end {}", utterance.0));
     }
 
@@ -67,6 +67,7 @@ impl Rig {
             wants_partials: true,
             is_single,
             endpointing: Endpointing { silence_ms: 600, longest_ms: 60_000 },
+            lane: Lane::Live,
         };
         let noted = Noted { has_engine: true, ..Noted::default() };
         Self { session: RecognitionSession::new(plan), noted, now: Instant::default() }

@@ -21,7 +21,8 @@ use crate::finding::{Finding, Position};
 use crate::form::Form;
 use crate::ids::RecognitionId;
 use crate::recognition::{
-    Endpointing, RecognitionEnd, RecognitionEvent, RecognitionFault, RecognitionPlan, Share, masked,
+    Endpointing, Lane, RecognitionEnd, RecognitionEvent, RecognitionFault, RecognitionPlan, Share,
+    masked,
 };
 use crate::setup::Webhook;
 use crate::twiml::verb::Gather;
@@ -203,6 +204,7 @@ fn plan(
             silence_ms: speech.silence_ms,
             longest_ms: speech.longest_s * 1_000,
         },
+        lane: Lane::Live,
     }
 }
 
