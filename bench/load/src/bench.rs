@@ -11,7 +11,7 @@ use crate::machine::Machine;
 use crate::media::Site;
 use crate::report::Section;
 use crate::{
-    BenchArguments, Part, calls, dsp, functions, media, messages, registrar, rooms, streams,
+    BenchArguments, Part, calls, dsp, functions, media, messages, registrar, relay, rooms, streams,
     transactions,
 };
 
@@ -20,8 +20,15 @@ use crate::{
 pub(crate) fn run(arguments: &BenchArguments) -> ExitCode {
     let machine = Machine::read();
     // Before the clock starts: how long a build takes says nothing about the gateway.
-    let parts =
-        [Part::Calls, Part::Functions, Part::Media, Part::Veth, Part::Memory, Part::Registrar];
+    let parts = [
+        Part::Calls,
+        Part::Functions,
+        Part::Media,
+        Part::Veth,
+        Part::Memory,
+        Part::Registrar,
+        Part::Relay,
+    ];
     let needs_gateway = parts.iter().any(|part| wants(arguments, *part));
     let gateway: Result<PathBuf, Trouble> = match &arguments.gateway {
         _ if !needs_gateway => Err("not asked for".into()),
@@ -100,6 +107,14 @@ fn measure(
     }
     if wants(arguments, Part::Frames) {
         let (sections, is_broken) = media::below(if quick { 3 } else { 9 });
+        results.sections.extend(sections);
+        results.is_broken |= is_broken;
+    }
+    if wants(arguments, Part::Relay)
+        && let Ok(binary) = &gateway
+    {
+        eprintln!("load: relays");
+        let (sections, is_broken) = relay::measure(binary, quick, arguments.relays);
         results.sections.extend(sections);
         results.is_broken |= is_broken;
     }

@@ -14,6 +14,7 @@ mod media;
 mod messages;
 mod namespace;
 mod registrar;
+mod relay;
 mod report;
 mod rooms;
 mod rounds;
@@ -59,6 +60,9 @@ pub(crate) struct BenchArguments {
     /// Of the media scenarios, run only those with this number of streams
     #[arg(long, value_name = "COUNT")]
     streams: Option<usize>,
+    /// Of the relays, run only those with this number at once
+    #[arg(long, value_name = "COUNT")]
+    relays: Option<usize>,
     /// Do not install rtpengine where it is missing
     #[arg(long)]
     no_install: bool,
@@ -90,6 +94,8 @@ pub(crate) enum Part {
     Memory,
     /// Hosted functions: time of a cold and of a warm one.
     Functions,
+    /// Conversations by text: time to the first audio, and to silence after an interruption.
+    Relay,
     /// Registrations: time to answer and memory.
     Registrar,
 }

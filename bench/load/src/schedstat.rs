@@ -52,6 +52,24 @@ pub(crate) fn threads(process: u32) -> io::Result<Vec<Thread>> {
     Ok(threads)
 }
 
+/// All threads of the processes that a process started.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub(crate) fn children(process: u32) -> io::Result<Vec<Thread>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(id) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        if parent(&stat) == Some(process) {
+            found.extend(threads(id).unwrap_or_default());
+        }
+    }
+    Ok(found)
+}
+
 /// The threads of this process with that name.
 ///
 /// # Errors
@@ -98,6 +116,11 @@ fn folder(process: u32) -> PathBuf {
     PathBuf::from(format!("/proc/{process}/task"))
 }
 
+/// The parent in a line of `/proc/ID/stat`, two words behind the name in brackets (proc_stat(5)).
+fn parent(stat: &str) -> Option<u32> {
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 /// The first number of `run_ns wait_ns slices`.
 fn parse(text: &str) -> Option<u64> {
     text.split_ascii_whitespace().next()?.parse().ok()
@@ -110,6 +133,12 @@ mod tests {
     #[test]
     fn the_first_number_is_time_on_the_cpu() {
         assert_eq!(parse("1234567 89 10\n"), Some(1_234_567));
+    }
+
+    #[test]
+    fn the_parent_stands_behind_the_name_whatever_that_is() {
+        assert_eq!(parent("42 (a) b) S 7 42 42 0\n"), Some(7));
+        assert_eq!(parent(""), None);
     }
 
     #[test]

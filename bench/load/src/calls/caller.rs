@@ -258,7 +258,11 @@ impl<'a> Callers<'a> {
 const SETUP_MAX_US: u64 = 60_000_000;
 const HANG_UP_MAX: Duration = Duration::from_secs(3);
 
-fn invite(plan: &Plan, endpoint: &Endpoint) -> Result<Invite, Trouble> {
+/// The INVITE of a caller.
+///
+/// # Errors
+/// The domain is no host.
+pub(crate) fn invite(plan: &Plan, endpoint: &Endpoint) -> Result<Invite, Trouble> {
     let uri = |user: &str| {
         let text = format!("sip:{user}@{}", plan.domain);
         Uri::parse(text.as_bytes()).map_err(|_| format!("{text} is no URI"))

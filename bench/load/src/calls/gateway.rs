@@ -156,6 +156,14 @@ impl Gateway {
         schedstat::threads(self.child.id())
     }
 
+    /// Threads of the worker processes that it has now.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn workers(&self) -> std::io::Result<Vec<Thread>> {
+        schedstat::children(self.child.id())
+    }
+
     fn terminate(&self) -> std::io::Result<()> {
         let id = rustix::process::Pid::from_child(&self.child);
         Ok(rustix::process::kill_process(id, rustix::process::Signal::TERM)?)

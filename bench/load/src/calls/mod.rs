@@ -2,7 +2,7 @@
 //! application in this process, callers at rising rates. Shell.
 
 pub(crate) mod application;
-mod caller;
+pub(crate) mod caller;
 pub(crate) mod gateway;
 pub(crate) mod memory;
 mod plot;

@@ -39,6 +39,11 @@ impl Samples {
         let of_metric = |name: &str| name.split('{').next() == Some(metric);
         self.0.iter().filter(|(name, _)| of_metric(name)).map(|(_, value)| *value as u64).sum()
     }
+
+    /// A metric without labels; 0 where it is missing.
+    pub fn value(&self, metric: &str) -> f64 {
+        self.0.get(metric).copied().unwrap_or_default()
+    }
 }
 
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -54,5 +59,6 @@ mod tests {
         assert_eq!(samples.sum("a_total"), 5);
         assert_eq!(samples.sum("ab"), 7);
         assert_eq!(samples.sum("a"), 0);
+        assert!((samples.value("ab") - 7.0).abs() < 1e-9 && samples.value("a_total").abs() < 1e-9);
     }
 }
