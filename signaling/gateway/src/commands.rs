@@ -85,18 +85,31 @@ fn later(word: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn serve(arguments: ServeArguments, settings: &Settings, sources: &Sources) -> ExitCode {
+/// Runs a gateway with its log. The log ends before the error is printed, so that the error is the last line.
+fn with_log(
+    settings: &Settings,
+    run: impl FnOnce(logging::LogControl) -> Result<(), String>,
+) -> ExitCode {
     let logs = logging::start(&settings.config.log);
+    let outcome = run(logs.control());
+    drop(logs);
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => failed(&sentence),
+    }
+}
+
+fn serve(arguments: ServeArguments, settings: &Settings, sources: &Sources) -> ExitCode {
     let wanted = if arguments.new_store { StoreWanted::New } else { StoreWanted::AsItIs };
     let variables = AccountVariables::from_environment();
-    let gateway = match serve::start_with(settings, &variables, wanted) {
-        Ok(gateway) => gateway,
-        Err(error) => return failed(&error),
-    };
-    if gateway.account.generated {
-        show_account(settings, &gateway);
-    }
-    run_to_the_end(gateway, settings, sources, logs.control(), |_| {})
+    with_log(settings, |logs| {
+        let gateway =
+            serve::start_with(settings, &variables, wanted).map_err(|error| error.to_string())?;
+        if gateway.account.generated {
+            show_account(settings, &gateway);
+        }
+        run_to_the_end(gateway, settings, sources, logs, |_| {})
+    })
 }
 
 /// Shows the generated account, once, at the first start.
@@ -119,18 +132,15 @@ fn demo(arguments: DemoArguments, sources: Sources) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return failed(&error),
     };
-    let logs = logging::start(&settings.config.log);
-    let gateway = match serve::start(&settings, &AccountVariables::from_environment()) {
-        Ok(gateway) => gateway,
-        Err(error) => return failed(&error),
-    };
-    let demo = match demo::set_up(&gateway, &settings.config.node.data_dir) {
-        Ok(demo) => demo,
-        Err(error) => return failed(&error),
-    };
-    let next = demo.shown(&gateway);
-    run_to_the_end(gateway, &settings, &sources, logs.control(), |out| {
-        let _ = write!(out, "{next}");
+    with_log(&settings, |logs| {
+        let variables = AccountVariables::from_environment();
+        let gateway = serve::start(&settings, &variables).map_err(|error| error.to_string())?;
+        let demo = demo::set_up(&gateway, &settings.config.node.data_dir)
+            .map_err(|error| error.to_string())?;
+        let next = demo.shown(&gateway);
+        run_to_the_end(gateway, &settings, &sources, logs, |out| {
+            let _ = write!(out, "{next}");
+        })
     })
 }
 
@@ -153,23 +163,18 @@ fn run_to_the_end(
     sources: &Sources,
     logs: logging::LogControl,
     more: impl FnOnce(&mut dyn std::io::Write),
-) -> ExitCode {
-    if let Err(error) = handle_signals(&gateway, settings, sources, logs) {
-        return failed(&format!("cannot listen for signals: {error}"));
-    }
+) -> Result<(), String> {
+    handle_signals(&gateway, settings, sources, logs)
+        .map_err(|error| format!("cannot listen for signals: {error}"))?;
     let mut out = std::io::stdout().lock();
     // With a closed standard output the gateway still serves calls.
     let _ = writeln!(out, "{}", gateway.addresses.ready_line());
     more(&mut out);
     let _ = out.flush();
     drop(out);
-    match gateway.wait() {
-        Ok(()) => {
-            tracing::info!("ended");
-            ExitCode::SUCCESS
-        }
-        Err(sentence) => failed(&sentence),
-    }
+    gateway.wait()?;
+    tracing::info!("ended");
+    Ok(())
 }
 
 fn handle_signals(

@@ -47,7 +47,10 @@ fn serve_with(more: &[&str]) -> Vec<String> {
 
 fn start_refused(more: &[&str]) -> String {
     let words = serve_with(more);
-    refused(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    let said = refused(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.starts_with("sidetone: "), "log lines come before the error: {said}");
+    said
 }
 
 fn expect(said: &str, parts: &[&str]) {
