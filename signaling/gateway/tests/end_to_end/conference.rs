@@ -178,7 +178,6 @@ impl Singer {
             .key("media", &party.port().to_string())
             .with(&format!("-p {port} -m 1"))
             .spawn();
-        sipp::wait_until_bound(port);
         let codec = Codec::Pcmu;
         let codes = tones::second(hertz).into_iter().map(|sample| g711::encode(codec, sample));
         let voice = Talker::sounding(party, 0, codes.collect());

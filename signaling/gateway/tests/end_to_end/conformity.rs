@@ -85,7 +85,6 @@ impl World {
             .key("media", &party.port().to_string())
             .with(&format!("-p {port} -m 2"))
             .spawn();
-        sipp::wait_until_bound(port);
         let to = format!("sip:bob@127.0.0.1:{port}");
         let form = [("To", to.as_str()), ("From", "alice")];
         let participant = gateway.create("Conferences/ops/Participants.json", &form);

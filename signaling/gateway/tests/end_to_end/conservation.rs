@@ -42,6 +42,7 @@ fn the_kernel_and_the_gateway_together_account_for_every_packet() {
 /// Returns how many of the packets the kernel relayed.
 fn every_packet_is_accounted_for(backend: &str) -> u64 {
     let gateway = Gateway::start(&format!("backend = \"{backend}\"\n"));
+    let in_kernel = backend.contains("fast_path");
     let backend = backend.split('"').next().expect("a first part");
     let word = format!(" media={backend}/1");
     assert!(gateway.ready_line.contains(&word), "{}", gateway.ready_line);
@@ -57,6 +58,11 @@ fn every_packet_is_accounted_for(backend: &str) -> u64 {
     let (to_alice, to_bob) = (alice.gateway_rtp(), bob.gateway_rtp());
     let mut numbers = (Numbers::new(0xA11CE), Numbers::new(0xB0B));
     latch(&alice, &bob, &mut numbers);
+    if in_kernel {
+        gateway.metrics_when("both ways in the kernel", |now| {
+            now.sum("media_fast_path_legs", "") == 2
+        });
+    }
     let sent_before = alice.sent() + bob.sent();
     let before = received(&gateway, sent_before);
     let forwarded = before.sum("media_packets_forwarded_total", "");

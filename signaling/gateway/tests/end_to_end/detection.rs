@@ -65,7 +65,6 @@ fn answers() -> (String, Running, Party) {
         .key("media", &bob.port().to_string())
         .with(&format!("-p {port} -m 1"))
         .spawn();
-    sipp::wait_until_bound(port);
     (format!("sip:bob@127.0.0.1:{port}"), callee, bob)
 }
 

@@ -75,7 +75,10 @@ fn the_ends_of_calls_that_a_kill_ended_are_reported_once_by_the_next_start() {
     let _caller = Sipp::caller(&scenario, party.port()).start(gateway.sip_udp);
     party.receive().expect("the call is up");
     let ringing = sipp::callee("", "0 101").replace("SIP/2.0 200 OK", "SIP/2.0 183 Still Ringing");
-    let _callee = Sipp::new(&ringing).with(&format!("-p {callee_port} -m 1")).spawn();
+    let _callee = Sipp::new(&ringing)
+        .key("media", &sipp::SILENT_MEDIA_PORT.to_string())
+        .with(&format!("-p {callee_port} -m 1"))
+        .spawn();
     gateway.create(
         "Calls.json",
         &[
@@ -87,7 +90,11 @@ fn the_ends_of_calls_that_a_kill_ended_are_reported_once_by_the_next_start() {
             ("StatusCallbackEvent", "completed"),
         ],
     );
-    application.wait_for("it rings", |asked| asked.parameter("CallStatus") == Some("ringing"));
+    application.wait_for("it rings", |asked| {
+        asked.path == "/status" && asked.parameter("CallStatus") == Some("ringing")
+    });
+    // Nothing waits for the records of calls to be on disk, but a later write does not overtake them.
+    gateway.create("SIP/CredentialLists.json", &[("FriendlyName", "x")]);
     let folder = gateway.kill();
 
     let failed = |asked: &crate::application::Asked| {

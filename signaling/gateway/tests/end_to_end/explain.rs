@@ -21,7 +21,7 @@ fn explain_says_of_a_wrong_password_what_the_log_then_says() {
     assert!(said.contains("code           32202"), "{said}");
 
     let scenario = sipp::invite_with_digest("alice", "guessed", "") + &sipp::refused(403);
-    let sipp = Sipp::caller(&scenario, 4000).key("formats", "0");
+    let sipp = Sipp::caller(&scenario, sipp::SILENT_MEDIA_PORT).key("formats", "0");
     sipp.call(gateway.sip_udp, 1).expect_success();
     let sentence = said.lines().find_map(|line| line.trim().strip_prefix("sentence")).unwrap();
     gateway.wait_for_log(sentence.trim());

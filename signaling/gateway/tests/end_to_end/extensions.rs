@@ -20,7 +20,7 @@ fn gathering(gateway: &Gateway) -> Application {
 }
 
 fn play(gateway: &Gateway, scenario: &str) -> Finished {
-    Sipp::caller(scenario, 20000).call(gateway.sip_udp, 1).expect_success()
+    Sipp::caller(scenario, sipp::SILENT_MEDIA_PORT).call(gateway.sip_udp, 1).expect_success()
 }
 
 /// A response whose header must look like this.

@@ -69,7 +69,7 @@ fn both_sides_offer_at_once_get_491_and_go_on_after_their_waits() {
         + &acknowledged(4)
         + &request_in_dialog("BYE", 5, "", "")
         + "<recv response=\"200\"/>\n";
-    let messages = Sipp::caller(&scenario, 20000)
+    let messages = Sipp::caller(&scenario, sipp::SILENT_MEDIA_PORT)
         .with("-timeout 75s")
         .call(gateway.sip_udp, 1)
         .expect_success()

@@ -13,7 +13,6 @@ fn with_a_phone(client: impl FnOnce(&Gateway, &str) -> String) {
         .key("media", &party.port().to_string())
         .with(&format!("-p {port}"))
         .spawn();
-    sipp::wait_until_bound(port);
     let printed = client(&gateway, &format!("sip:bob@127.0.0.1:{port}"));
     assert_eq!(printed.trim(), "walked");
 }

@@ -62,7 +62,6 @@ impl Agent {
         let (port, party) = (sipp::free_port(), Party::new());
         let phone = transfers::callee(port, &party, hangs_up_after);
         let talker = Talker::start(party, BOB, 20);
-        sipp::wait_until_bound(port);
         let to = format!("sip:bob@127.0.0.1:{port}");
         let url = application.url("/agent");
         let form = [("To", to.as_str()), ("From", "desk"), ("Url", &url)];

@@ -238,7 +238,6 @@ fn a_client_is_the_registered_phone_of_that_name_and_nobody_where_there_is_none(
         .key("media", &party.port().to_string())
         .with(&format!("-p {port} -m 1"))
         .spawn();
-    crate::sipp::wait_until_bound(port);
     let url = application.url("/nobody");
     let to = format!("sip:party@127.0.0.1:{port}");
     gateway.create("Calls.json", &[("To", &to), ("From", "desk"), ("Url", &url)]);
@@ -518,7 +517,7 @@ fn an_edge_has_listeners_of_its_own_and_calls_leave_by_it() {
     {
         let port = crate::sipp::free_port();
         let callee = Sipp::new(&crate::sipp::callee("", "0 101"))
-            .key("media", "30000")
+            .key("media", &crate::sipp::SILENT_MEDIA_PORT.to_string())
             .with(&format!("-p {port} -m 1"))
             .spawn();
         let body = format!(

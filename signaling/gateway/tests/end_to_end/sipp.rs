@@ -71,10 +71,11 @@ impl Sipp {
         self.with(&format!("-m 1 {target}")).spawn()
     }
 
-    /// Starts it as it is: a callee with `-p`, or a caller with its target among the arguments.
+    /// Starts it as it is: a callee with `-p`, or a caller with its target among the arguments. A callee has its port
+    /// when this returns: an INVITE that comes before fails at once (RFC 3261 §18.4).
     pub fn spawn(self) -> Running {
         let keys = self.keys.iter().flat_map(|(name, value)| ["-key", name, value]);
-        let child = Command::new("sipp")
+        let mut child = Command::new("sipp")
             .args(&self.arguments)
             .args(keys)
             .current_dir(self.folder.path())
@@ -83,17 +84,30 @@ impl Sipp {
             .stderr(Stdio::piped())
             .spawn()
             .expect("SIPp is installed (make clients)");
+        if let Some(port) = self.own_port() {
+            crate::wait::until("SIPp on its port", || {
+                let ended = child.try_wait().expect("it is our child");
+                assert!(ended.is_none_or(|status| status.success()), "SIPp refuses its scenario");
+                ended.is_some() || is_bound(port)
+            });
+        }
         Running { child: Some(child), folder: self.folder }
+    }
+
+    fn own_port(&self) -> Option<u16> {
+        let mut words = self.arguments.iter().skip_while(|word| *word != "-p");
+        words.nth(1)?.parse().ok()
     }
 }
 
-/// Waits until a program has this UDP port: an INVITE that comes before fails at once (RFC 3261 §18.4).
-pub fn wait_until_bound(port: u16) {
-    let bound = format!(":{port:04X} ");
-    crate::wait::until("program on the port", || {
-        let sockets = std::fs::read_to_string("/proc/net/udp").unwrap_or_default();
-        sockets.lines().any(|line| line.contains(&bound))
-    });
+/// Whether a program has this port, by UDP or TCP.
+fn is_bound(port: u16) -> bool {
+    let ending = format!(":{port:04X}");
+    ["udp", "udp6", "tcp", "tcp6"].iter().any(|table| {
+        let sockets = std::fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
+        let mut locals = sockets.lines().filter_map(|line| line.split_whitespace().nth(1));
+        locals.any(|local| local.ends_with(&ending))
+    })
 }
 
 /// A SIPp that runs; killed when dropped.

@@ -96,7 +96,6 @@ impl Server {
     fn playing(scenario: &str, first: [Party; 2], moved: [Party; 2]) -> Self {
         let port = sipp::free_port();
         let running = Sipp::new(scenario).with(&format!("-m 1 -p {port}")).spawn();
-        sipp::wait_until_bound(port);
         Self { running, port, first, moved }
     }
 

@@ -105,7 +105,6 @@ impl Others {
             .key("media", &parties[1].port().to_string())
             .with(&format!("-timeout 200s -m 1 -p {callee_port}"))
             .spawn();
-        sipp::wait_until_bound(callee_port);
         let calls = [
             callee,
             call("3000", &parties[0]),

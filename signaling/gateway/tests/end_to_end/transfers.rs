@@ -263,7 +263,7 @@ fn refer_tells_its_action_what_the_phone_notifies() {
         + &notify(21, "terminated;reason=noresource", "486 Busy Here")
         + &sipp::hung_up()
         + "<Reference variables=\"8\"/>\n";
-    Sipp::caller(&scenario, 20000).call(gateway.sip_udp, 1).expect_success();
+    Sipp::caller(&scenario, sipp::SILENT_MEDIA_PORT).call(gateway.sip_udp, 1).expect_success();
     let done = application.wait_for_path("/done");
     assert_eq!(done.parameter("ReferCallStatus"), Some("busy"));
     assert_eq!(done.parameter("ReferSipResponseCode"), Some("202"));

@@ -90,7 +90,6 @@ fn a_called_party_accepts_by_key_and_is_joined() {
         .key("media", &bob.port().to_string())
         .with(&format!("-p {port} -m 1"))
         .spawn();
-    sipp::wait_until_bound(port);
     let scenario = sipp::invite("") + &sipp::answered() + &sipp::hang_up_after(2_000);
     let call = Sipp::caller(&scenario, alice.port()).key("formats", "0 101").start(gateway.sip_udp);
     let (_, media) = bob.receive().expect("the whisper");
