@@ -333,6 +333,9 @@ pub const PLAY_S_MAX: u32 = 3_600;
 pub const REFER_TO_BYTES_MAX: usize = 256;
 /// Members of a conference. Past `maxParticipants`, which is at most this: the call does not enter.
 pub const CONFERENCE_MEMBERS_MAX: u32 = 250;
+/// Members of a conference that the metadata of a recording session name one by one. Past it: the conference stands for
+/// them as one participant.
+pub const SIPREC_PARTNERS_MAX: usize = 16;
 /// Name of a conference, characters. Past it: code 13237.
 pub const CONFERENCE_NAME_CHARACTERS_MAX: usize = 128;
 /// Name of a queue, characters. Past it: code 14205, or 14213 in a `<Dial>`.

@@ -18,6 +18,19 @@ use crate::setup::{
 };
 use crate::status::CallStatus;
 
+/// Somebody with whom the party of a call talks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partner {
+    /// Its call. `None`: it stands for more parties than are named one by one.
+    pub call: Option<CallSid>,
+    /// Its URI or number.
+    pub aor: String,
+    /// The party may hear it.
+    pub speaks: bool,
+    /// It may hear the party.
+    pub hears: bool,
+}
+
 /// Into a [`crate::Call`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallInput {
@@ -91,8 +104,8 @@ pub enum CallInput {
     /// The party holds the call, or resumes it: the direction of our media from now on. Not said before the first that is
     /// not [`Direction::SendRecv`].
     Direction(Direction),
-    /// The party talks with another call's party, by its URI or number, or (`None`) with the gateway alone.
-    Partner(Option<String>),
+    /// The party talks with the parties of other calls, or (empty) with the gateway alone.
+    Partners(Vec<Partner>),
     /// The party pressed a key, in ASCII: `0-9 * # A-D`.
     Digit(u8),
     /// A recording takes no more audio.

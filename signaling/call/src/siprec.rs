@@ -1,8 +1,9 @@
 //! Metadata of a recording session (RFC 7865): who speaks in which stream. Pure.
 //!
-//! The party of the call sends stream 1, what it hears is stream 2. Labels are those of the media descriptions of the
-//! INVITE; a session that records one track has its stream alone. The description is always complete, and sent again when
-//! the party holds the call, resumes it, or talks with somebody else. `<Parameter>`s of the customer stand in an
+//! The party of the call sends stream 1, what it hears is stream 2: that of its partner, or the mix of a conference, to which
+//! several participants send. Labels are those of the media descriptions of the INVITE; a session that records one track has
+//! its stream alone. The description is always complete, and sent again when the party holds the call, resumes it, or talks
+//! with others. `<Parameter>`s of the customer stand in an
 //! extension element (RFC 7865 §7).
 
 use base64::Engine as _;
@@ -11,15 +12,16 @@ use shared::media::TapTracks;
 use shared::{Direction, Random};
 
 use crate::date::iso8601;
+use crate::input::Partner;
 
-/// A recording session as its metadata describe it. All but the other participant stays for the life of the session, so that
-/// each document names what the one before named.
+/// A recording session as its metadata describe it. All but the other participants stays for the life of the session, and a
+/// participant keeps its name while it stays, so that each document names what the one before named.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded {
     /// The party of the call: its URI or number.
     pub party: String,
-    /// Whom the party talks with.
-    pub other: String,
+    /// With whom the party talks.
+    pub others: Vec<Other>,
     /// The Call-ID of the call; empty where it has none.
     pub call_id: String,
     /// The tracks that are recorded.
@@ -32,12 +34,19 @@ pub(crate) struct Recorded {
     pub ids: Ids,
 }
 
-/// UUIDs of session, participants and streams.
+/// A participant beside the party.
+#[derive(Clone, Debug)]
+pub(crate) struct Other {
+    id: String,
+    partner: Partner,
+    since_ms: i64,
+}
+
+/// UUIDs of session, party and streams.
 #[derive(Clone, Debug)]
 pub(crate) struct Ids {
     session: String,
     party: String,
-    other: String,
     inbound: String,
     outbound: String,
 }
@@ -45,16 +54,26 @@ pub(crate) struct Ids {
 impl Ids {
     pub fn new(random: &mut Random) -> Self {
         let mut id = || unique(random);
-        let (session, party, other) = (id(), id(), id());
-        Self { session, party, other, inbound: id(), outbound: id() }
+        Self { session: id(), party: id(), inbound: id(), outbound: id() }
     }
 }
 
 impl Recorded {
-    /// Somebody else is the other participant, under a name of its own.
-    pub fn talk_with(&mut self, other: &str, random: &mut Random) {
-        other.clone_into(&mut self.other);
-        self.ids.other = unique(random);
+    /// These are the other participants. Those that were there keep their names.
+    pub fn talk_with(&mut self, partners: &[Partner], unix_ms: i64, random: &mut Random) {
+        let before = std::mem::take(&mut self.others);
+        let named = |partner: &Partner| {
+            let is_same = |other: &&Other| {
+                (other.partner.call, &other.partner.aor) == (partner.call, &partner.aor)
+            };
+            let known = before.iter().find(is_same);
+            let (id, since_ms) = known.map_or_else(
+                || (unique(random), unix_ms),
+                |other| (other.id.clone(), other.since_ms),
+            );
+            Other { id, partner: partner.clone(), since_ms }
+        };
+        self.others = partners.iter().map(named).collect();
     }
 
     /// The whole description, for an INVITE. `direction` is that of our media with the party: a stream that the party
@@ -81,11 +100,11 @@ impl Recorded {
         xml += &format!(
             "<session session_id=\"{session}\">{call_id}<start-time>{start}</start-time>{parameters}</session>\r\n"
         );
-        let participants = [(&ids.party, &self.party), (&ids.other, &self.other)];
-        for (participant, aor) in participants {
-            let aor = escaped(&aor_of(aor));
+        let participants = self.participants(direction);
+        for participant in &participants {
+            let (id, aor) = (participant.id, escaped(&aor_of(participant.aor)));
             xml += &format!(
-                "<participant participant_id=\"{participant}\"><nameID aor=\"{aor}\"/></participant>\r\n"
+                "<participant participant_id=\"{id}\"><nameID aor=\"{aor}\"/></participant>\r\n"
             );
         }
         for (label, stream) in (1..).zip(&streams) {
@@ -93,23 +112,17 @@ impl Recorded {
                 "<stream stream_id=\"{stream}\" session_id=\"{session}\"><label>{label}</label></stream>\r\n"
             );
         }
-        for (participant, _) in participants {
+        for participant in &participants {
+            let (id, since) = (participant.id, iso8601(participant.since_ms));
             xml += &format!(
-                "<participantsessionassoc participant_id=\"{participant}\" session_id=\"{session}\">\
-                 <associate-time>{start}</associate-time></participantsessionassoc>\r\n"
+                "<participantsessionassoc participant_id=\"{id}\" session_id=\"{session}\">\
+                 <associate-time>{since}</associate-time></participantsessionassoc>\r\n"
             );
         }
-        let is_used = |stream: &String| {
-            let goes =
-                if *stream == ids.inbound { direction.receives() } else { direction.sends() };
-            goes && streams.contains(&stream)
-        };
-        let associations =
-            [(&ids.party, &ids.inbound, &ids.outbound), (&ids.other, &ids.outbound, &ids.inbound)];
-        for (participant, sent, heard) in associations {
-            xml += &format!("<participantstreamassoc participant_id=\"{participant}\">");
-            for (element, stream) in [("send", sent), ("recv", heard)] {
-                if is_used(stream) {
+        for participant in &participants {
+            xml += &format!("<participantstreamassoc participant_id=\"{}\">", participant.id);
+            for (element, stream) in [("send", participant.sends), ("recv", participant.hears)] {
+                if let Some(stream) = stream.filter(|stream| streams.contains(stream)) {
                     xml += &format!("<{element}>{stream}</{element}>");
                 }
             }
@@ -117,6 +130,36 @@ impl Recorded {
         }
         xml + "</recording>\r\n"
     }
+
+    /// The party, then the others, with the streams that each sends and hears.
+    fn participants(&self, direction: Direction) -> Vec<Participant<'_>> {
+        let inbound = Some(&self.ids.inbound).filter(|_| direction.receives());
+        let outbound = Some(&self.ids.outbound).filter(|_| direction.sends());
+        let party = Participant {
+            id: &self.ids.party,
+            aor: &self.party,
+            since_ms: self.start_ms,
+            sends: inbound,
+            hears: outbound,
+        };
+        let others = self.others.iter().map(|other| Participant {
+            id: &other.id,
+            aor: &other.partner.aor,
+            since_ms: other.since_ms,
+            sends: outbound.filter(|_| other.partner.speaks),
+            hears: inbound.filter(|_| other.partner.hears),
+        });
+        std::iter::once(party).chain(others).collect()
+    }
+}
+
+/// A participant as a document describes it.
+struct Participant<'r> {
+    id: &'r str,
+    aor: &'r str,
+    since_ms: i64,
+    sends: Option<&'r String>,
+    hears: Option<&'r String>,
 }
 
 /// A UUID in base64 (RFC 7865 §6.10), of 16 random bytes.
@@ -165,15 +208,22 @@ mod tests {
     use super::*;
 
     fn recorded(tracks: TapTracks) -> Recorded {
-        Recorded {
+        let mut random = Random::new([7; 32]);
+        let mut recorded = Recorded {
             party: "sip:alice@a.example".to_owned(),
-            other: "+15005550006".to_owned(),
+            others: Vec::new(),
             call_id: "x<y@z".to_owned(),
             tracks,
             parameters: vec![("ticket".to_owned(), "<81> & \"x\"\u{7}".to_owned())],
             start_ms: 0,
-            ids: Ids::new(&mut Random::new([7; 32])),
-        }
+            ids: Ids::new(&mut random),
+        };
+        recorded.talk_with(&[partner("+15005550006", true)], 0, &mut random);
+        recorded
+    }
+
+    fn partner(aor: &str, speaks: bool) -> Partner {
+        Partner { call: None, aor: aor.to_owned(), speaks, hears: true }
     }
 
     fn of(tracks: TapTracks) -> String {
@@ -248,5 +298,25 @@ mod tests {
         let held = recorded.metadata(Direction::RecvOnly);
         let held = Document::parse(&held).unwrap();
         assert_eq!(texts(&held, "send"), [recorded.ids.inbound], "the party plays its music");
+    }
+
+    #[test]
+    fn members_of_a_conference_send_one_stream_and_keep_their_names() {
+        let mut tape = recorded(TapTracks::Both);
+        let (number, bob) = (partner("+15005550006", true), partner("sip:bob@b.example", false));
+        let mut random = Random::new([8; 32]);
+        tape.talk_with(&[bob, number], 61_000, &mut random);
+        let text = tape.metadata(Direction::SendRecv);
+        let document = Document::parse(&text).expect("well-formed XML");
+        let Ids { inbound, outbound, party, .. } = &tape.ids;
+        assert_eq!(texts(&document, "send"), [inbound.clone(), outbound.clone()], "bob is muted");
+        assert_eq!(texts(&document, "recv"), [outbound, inbound, inbound].map(String::clone));
+        let since = texts(&document, "associate-time");
+        assert_eq!(since[0], since[2], "the number was there from the start");
+        assert_ne!(since[0], since[1], "bob came later");
+        let before = of(TapTracks::Both);
+        let before = Document::parse(&before).expect("well-formed XML");
+        let ids = |document| attributes(document, "participant", "participant_id");
+        assert_eq!(ids(&before), [party.clone(), ids(&document)[2].clone()]);
     }
 }

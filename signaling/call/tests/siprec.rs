@@ -136,9 +136,13 @@ fn whom_the_party_talks_with_is_the_other_participant() {
     let (mut story, _) = Story::with(
         "<Start><Siprec connectorName=\"srs\" name=\"a\"/></Start><Gather timeout=\"600\" numDigits=\"9\"/>",
     );
-    let bob = || CallInput::Partner(Some("sip:bob@10.0.0.3".to_owned()));
+    let bob = || {
+        let aor = "sip:bob@10.0.0.3".to_owned();
+        CallInput::Partners(vec![Partner { call: None, aor, speaks: true, hears: true }])
+    };
+    let nobody = || CallInput::Partners(Vec::new());
     let before = story.siprecs[0].metadata.clone();
-    for (partner, expected) in [(CallInput::Partner(None), 0), (bob(), 1), (bob(), 0)] {
+    for (partner, expected) in [(nobody(), 0), (bob(), 1), (bob(), 0)] {
         assert_eq!(story.tell('a', partner).len(), expected);
     }
     let with_bob = story.metadata.clone();
@@ -150,6 +154,6 @@ fn whom_the_party_talks_with_is_the_other_participant() {
     let (before, after) = (names(&before), names(&with_bob));
     assert_eq!(before[0], after[0], "the party stays");
     assert_ne!(before[1], after[1], "the other is another one");
-    assert_eq!(story.tell('a', CallInput::Partner(None)).len(), 1);
+    assert_eq!(story.tell('a', nobody()).len(), 1);
     assert!(!story.metadata.contains("bob"), "{}", story.metadata);
 }

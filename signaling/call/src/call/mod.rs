@@ -166,7 +166,7 @@ impl Call {
             }
             CallInput::Heard => self.heard(),
             CallInput::Direction(direction) => self.siprec_direction(direction),
-            CallInput::Partner(partner) => self.siprec_partner(partner),
+            CallInput::Partners(partners) => self.siprec_partners(now, partners),
             CallInput::Digit(digit) => self.digit(now, digit),
             CallInput::RecordingEnded { recording, cause } => {
                 self.recording_ended(now, recording, cause);

@@ -13,7 +13,7 @@ use super::sides::{About, Side, SideSettings, Sides, count};
 use super::state::Leg;
 use crate::effect::{CallEffect, SiprecPlan};
 use crate::finding::{Finding, Position};
-use crate::input::{SiprecEnd, SiprecEvent};
+use crate::input::{Partner, SiprecEnd, SiprecEvent};
 use crate::setup::{SiprecSettings, Webhook};
 use crate::siprec::{Ids, Recorded};
 use crate::status::CallDirection;
@@ -108,15 +108,16 @@ impl Call {
             Some(facts) => &facts.call_id,
             None => &self.facts.answer.call_id,
         };
-        let recorded = Box::new(Recorded {
+        let mut recorded = Box::new(Recorded {
             party: self.party().to_owned(),
-            other: self.facts.partner.clone().unwrap_or_else(|| self.dialled().to_owned()),
+            others: Vec::new(),
             call_id: call_id.clone(),
             tracks: settings.tracks,
             parameters: settings.parameters.clone(),
             start_ms: now.unix_ms,
             ids: Ids::new(&mut self.random),
         });
+        recorded.talk_with(&self.partners(), now.unix_ms, &mut self.random);
         let metadata = recorded.metadata(self.facts.direction);
         let state = SiprecState {
             name: settings.name.clone(),
@@ -138,17 +139,26 @@ impl Call {
         self.describe_siprecs();
     }
 
-    /// The party talks with somebody else: another participant takes the place of the one before.
-    pub(super) fn siprec_partner(&mut self, partner: Option<String>) {
-        if self.facts.partner == partner {
+    /// The party talks with others, or those that it talks with speak or hear where they did not.
+    pub(super) fn siprec_partners(&mut self, now: Now, partners: Vec<Partner>) {
+        if self.facts.partners == partners {
             return;
         }
-        self.facts.partner.clone_from(&partner);
-        let other = partner.unwrap_or_else(|| self.dialled().to_owned());
+        self.facts.partners = partners;
+        let partners = self.partners();
         for state in self.siprecs.values_mut() {
-            state.recorded.talk_with(&other, &mut self.random);
+            state.recorded.talk_with(&partners, now.unix_ms, &mut self.random);
         }
         self.describe_siprecs();
+    }
+
+    /// With whom the party talks; with the gateway alone, that is the other end as it was dialled.
+    fn partners(&self) -> Vec<Partner> {
+        if self.facts.partners.is_empty() {
+            let aor = self.dialled().to_owned();
+            return vec![Partner { call: None, aor, speaks: true, hears: true }];
+        }
+        self.facts.partners.clone()
     }
 
     /// Has all servers get the metadata as they are now.

@@ -3,7 +3,7 @@
 use shared::{AnsweredBy, Code, Direction, Header, Instant, Now, PlayId, RecordingSid};
 
 use crate::ids::{HttpId, PromptId, RecognitionId};
-use crate::input::AnswerFacts;
+use crate::input::{AnswerFacts, Partner};
 
 /// How far the SIP leg is. Moves forward only, from top to bottom; `Ringing` and `Inviting` exclude each
 /// other.
@@ -57,8 +57,8 @@ pub(super) struct Facts {
     pub last_headers: Vec<Header>,
     /// Our media with the party: not `SendRecv` while it holds the call.
     pub direction: Direction,
-    /// The party at the other end of a bridge.
-    pub partner: Option<String>,
+    /// Parties at the other end of a bridge, or in the conference as the call was told last.
+    pub partners: Vec<Partner>,
     /// A packet of the party's audio has arrived.
     pub is_heard: bool,
     /// A provisional response brought audio.

@@ -147,6 +147,11 @@ impl Member {
         !self.held && !self.terms.muted && self.terms.coach.is_none()
     }
 
+    /// What it says and hears now; `None`: it has not begun to.
+    pub const fn ordered(&self) -> Option<Role> {
+        self.ordered
+    }
+
     /// What it says and hears, where it `may_speak` and `may_hear`. `is_there` tells whether a call is in the
     /// conference.
     pub(super) fn role(

@@ -157,8 +157,11 @@ impl Control {
 
     /// Carries out what the machine of a conference orders.
     pub(crate) fn settle_conference(&mut self, now: Now, sid: ConferenceSid) {
+        let mut is_changed = false;
         while let Some(live) = self.conferences.get_mut(sid) {
             let Some(effect) = live.machine.poll_effect() else { break };
+            is_changed |=
+                matches!(effect, ConferenceEffect::Order { .. } | ConferenceEffect::Part { .. });
             match effect {
                 ConferenceEffect::Tell { call, input } => {
                     self.tell(call, CallInput::Conference(input));
@@ -182,6 +185,9 @@ impl Control {
                     }
                 }
             }
+        }
+        if is_changed {
+            self.describe_conference(sid);
         }
         self.send_conference_callback(now, sid);
         self.conferences.settle(sid);
@@ -224,6 +230,7 @@ impl Control {
         let room = self.conferences.get(sid).map(|live| live.room);
         // A leg that stops has left the room with that.
         self.media(call, |leg| MediaCommand::Join { leg, joined: Joined::Nobody });
+        self.tell(call, CallInput::Partners(Vec::new()));
         let left = self.conferences.remove_member(sid, call);
         let Some(((core, others), room)) = left.zip(room) else { return };
         let command = MediaCommand::Room { core, room, command: RoomCommand::Close };

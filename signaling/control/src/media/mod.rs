@@ -12,7 +12,7 @@ mod recordings;
 
 use std::net::IpAddr;
 
-use call::CallInput;
+use call::{CallInput, Partner};
 use shared::config::SrtpUse;
 use shared::media::PlayEnd;
 use shared::srtp::SRTP_MASTER_BYTES;
@@ -215,7 +215,8 @@ impl Control {
         for (sid, peer) in [(sid, child), (child, sid)] {
             self.entry_mut(sid, |entry| set_peer(entry, Some(peer)));
             let party = self.calls.get(&peer).map(|entry| entry.call.party().to_owned());
-            self.tell(sid, CallInput::Partner(party));
+            let partner = |aor| Partner { call: Some(peer), aor, speaks: true, hears: true };
+            self.tell(sid, CallInput::Partners(party.map(partner).into_iter().collect()));
         }
         self.note(now, sid, Kind::Media, format_args!("bridged with {child}"));
         self.note(now, child, Kind::Media, format_args!("bridged with {sid}"));
@@ -233,7 +234,7 @@ impl Control {
         if leg.is_some_and(|leg| leg.peer == Some(peer)) {
             self.media(sid, |leg| MediaCommand::Join { leg, joined: Joined::Nobody });
             self.entry_mut(sid, |entry| set_peer(entry, None));
-            self.tell(sid, CallInput::Partner(None));
+            self.tell(sid, CallInput::Partners(Vec::new()));
         }
     }
 

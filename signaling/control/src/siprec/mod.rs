@@ -11,6 +11,7 @@
 
 mod api;
 mod events;
+mod partners;
 
 use std::net::IpAddr;
 
@@ -58,6 +59,7 @@ impl Control {
             updated_ms: now.unix_ms,
         };
         self.entry_mut(sid, |entry| drop(entry.siprecs.insert(siprec, live)));
+        self.describe_member(sid);
         let SipTarget { host, port, transport, .. } = target;
         self.push(Effect::Resolve { session, target: ResolveTarget { host, port, transport } });
     }

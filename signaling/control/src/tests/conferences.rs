@@ -281,7 +281,7 @@ fn rig() -> Rig {
 }
 
 /// A call comes in, is answered, and runs this document.
-fn enter(rig: &mut Rig, verbs: &str) -> CallSid {
+pub(super) fn enter(rig: &mut Rig, verbs: &str) -> CallSid {
     assert_eq!(rig.invite(&Invite::default()), [100, 180]);
     // Callbacks of a conference may wait before the request for the document.
     let document = rig.http.iter().position(|(_, r)| r.kind == call::HttpKind::Document);
@@ -292,7 +292,7 @@ fn enter(rig: &mut Rig, verbs: &str) -> CallSid {
     call
 }
 
-fn hang_up(rig: &mut Rig, call: CallSid) {
+pub(super) fn hang_up(rig: &mut Rig, call: CallSid) {
     let action = Some(store::UpdateAction::Complete);
     let update = store::UpdateCall {
         account: ACCOUNT,
@@ -361,7 +361,11 @@ fn list(rig: &mut Rig, conference: ConferenceName) -> Result<Vec<store::Particip
 }
 
 /// Whether the participant is then muted and held.
-fn change(rig: &mut Rig, call: CallSid, change: ParticipantChange) -> Result<(bool, bool), Code> {
+pub(super) fn change(
+    rig: &mut Rig,
+    call: CallSid,
+    change: ParticipantChange,
+) -> Result<(bool, bool), Code> {
     let conference = ConferenceName::Sid(conference(rig).sid);
     let participant = ParticipantName::Call(call);
     let command = ConferenceCommand::Change { account: ACCOUNT, conference, participant, change };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use shared::config::Siprec;
 use shared::{CoreId, MediaCommand};
 
+use super::conferences::{change, enter, hang_up};
 use super::rig::{Book, Invite, Rig, sdp};
 use crate::Input;
 use crate::effect::Effect;
@@ -13,9 +14,9 @@ const VERBS: &str = "<Start><Siprec connectorName=\"srs\" statusCallback=\"http:
                      <Gather timeout=\"60\" numDigits=\"9\"/>";
 const LEGS: usize = 8;
 
-/// A call that is up and whose document has ordered a session.
-fn ordered() -> Rig {
-    let mut rig = Rig::with_settings(Book::with_ip_list("192.0.2.7"), |settings| {
+/// A gateway with a recording server.
+fn rig() -> Rig {
+    Rig::with_settings(Book::with_ip_list("192.0.2.7"), |settings| {
         let server = Siprec {
             uri: "sip:srs@r.example;transport=udp".to_owned(),
             username: "desk".to_owned(),
@@ -23,7 +24,12 @@ fn ordered() -> Rig {
             ..Siprec::default()
         };
         settings.siprec.insert("srs".to_owned(), server);
-    });
+    })
+}
+
+/// A call that is up and whose document has ordered a session.
+fn ordered() -> Rig {
+    let mut rig = rig();
     let invite = Invite::default();
     rig.invite(&invite);
     rig.answer_webhook(VERBS);
@@ -247,4 +253,58 @@ fn a_server_may_challenge_a_later_request_alone() {
     all_ends(&mut rig);
     assert!(rig.control.calls.is_empty());
     assert_eq!(rig.control.placement.room(), LEGS);
+}
+
+#[test]
+fn metadata_follow_the_members_of_a_conference() {
+    const ROOM: &str = "<Dial><Conference waitUrl=\"\">ops</Conference></Dial>";
+    let mut rig = rig();
+    let first = enter(&mut rig, &format!("<Start><Siprec connectorName=\"srs\"/></Start>{ROOM}"));
+    rig.ack_last(&Invite::default());
+    rig.resolve();
+    takes(&mut rig);
+    assert_eq!((senders(&rig, 1), participants(&rig)), (2, 2), "it waits alone");
+    enter(&mut rig, ROOM);
+    assert_eq!((senders(&rig, 2), participants(&rig)), (2, 2));
+    takes(&mut rig);
+    let third = enter(&mut rig, ROOM);
+    assert_eq!((senders(&rig, 3), participants(&rig)), (3, 3), "two send the mix");
+    takes(&mut rig);
+    let muted = store::ParticipantChange { muted: Some(true), ..Default::default() };
+    change(&mut rig, third, muted).expect("it is a member");
+    assert_eq!((senders(&rig, 4), participants(&rig)), (2, 3));
+    takes(&mut rig);
+    hang_up(&mut rig, third);
+    assert_eq!((senders(&rig, 5), participants(&rig)), (2, 2));
+    takes(&mut rig);
+    hang_up(&mut rig, first);
+    assert_eq!(invites(&rig).len(), 5, "the session of a call that is over ends");
+}
+
+#[test]
+fn a_crowd_in_a_conference_is_one_participant() {
+    const ROOM: &str = "<Dial><Conference waitUrl=\"\">ops</Conference></Dial>";
+    let mut rig = rig();
+    rig.add_core();
+    rig.add_core();
+    rig.add_core();
+    let most = shared::limits::SIPREC_PARTNERS_MAX;
+    for _ in 0..most {
+        enter(&mut rig, ROOM);
+    }
+    enter(&mut rig, &format!("<Start><Siprec connectorName=\"srs\"/></Start>{ROOM}"));
+    rig.resolve();
+    takes(&mut rig);
+    assert_eq!((senders(&rig, 1), participants(&rig)), (1 + most, 1 + most));
+    enter(&mut rig, ROOM);
+    assert_eq!((senders(&rig, 2), participants(&rig)), (2, 2));
+    let body = String::from_utf8_lossy(&invites(&rig)[1].body).into_owned();
+    assert!(body.contains("aor=\"urn:sidetone:conference:CF"), "{body}");
+}
+
+/// How many participants the last INVITE names.
+fn participants(rig: &Rig) -> usize {
+    let invites = invites(rig);
+    let body = &invites.last().expect("an INVITE").body;
+    String::from_utf8_lossy(body).matches("<participant ").count()
 }

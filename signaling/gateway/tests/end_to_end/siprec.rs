@@ -5,6 +5,7 @@ use crate::application::{Answer, Application, Asked};
 use crate::gateway::Gateway;
 use crate::rtp::{Party, Stream};
 use crate::sipp::{self, Finished, Running, Sipp};
+use crate::wait;
 
 /// A recording server that answers, offers other ports once, and waits for the end.
 pub struct Server {
@@ -278,4 +279,48 @@ fn a_server_learns_who_answered_the_party() {
     let bob = format!("aor=\"sip:bob@127.0.0.1:{port}\"");
     assert_eq!((second.contains(&bob), third.contains(&bob)), (false, true), "{messages}");
     assert_eq!(third.matches("<send>").count(), 2, "both are heard: {third}");
+}
+
+#[test]
+fn a_server_learns_who_is_in_the_conference() {
+    let server = Server::with_login();
+    let gateway = Gateway::start(&server.settings());
+    let application = Application::start(|asked: &Asked| {
+        let room = "<Dial><Conference>room</Conference></Dial>";
+        match (asked.path.as_str(), asked.parameter("To").unwrap_or_default()) {
+            ("/voice", to) if to.contains("2000") => Answer::twiml(room),
+            // The server has answered when the party enters.
+            ("/voice", _) => Answer::twiml(&format!(
+                "<Start><Siprec connectorName=\"srs\" statusCallback=\"/siprec\"/></Start>\
+                 <Gather timeout=\"1\"/>{room}"
+            )),
+            _ => Answer::twiml(""),
+        }
+    });
+    let domain = gateway.domain("desk", &[("VoiceUrl", &application.url("/voice"))]);
+    gateway.allow_address(&domain, "127.0.0.1");
+    let scenario = sipp::invite("") + &sipp::answered() + &sipp::hang_up_after(30_000);
+    let parties: [Party; 3] = std::array::from_fn(|_| Party::new());
+    let call = |party: &Party, user: &str, name: &str| {
+        Sipp::caller(&scenario.replace("sip:alice@", &format!("sip:{name}@")), party.port())
+            .key("user", user)
+            .start(gateway.sip_udp)
+    };
+    let _members = [call(&parties[0], "2000", "bob"), call(&parties[1], "2000", "carol")];
+    // It begins with its second member.
+    wait::until("a conference of two", || {
+        let live = gateway.fetch("Conferences.json?Status=in-progress").json();
+        live["conferences"].as_array().is_some_and(|all| all.len() == 1)
+    });
+    let _recorded = call(&parties[2], "1000", "alice");
+    application.wait_for_count("/siprec", 2);
+    let messages = server.running.finish().expect_success().messages();
+    let offers: Vec<&str> = messages.split("INVITE sip:srs@").skip(1).collect();
+    let [_, second, third] = offers.as_slice() else { panic!("three INVITEs: {messages}") };
+    let names = |offer: &str| {
+        ["alice", "bob", "carol"].map(|name| offer.contains(&format!("aor=\"sip:{name}@")))
+    };
+    assert_eq!(names(second), [true, false, false], "{second}");
+    assert_eq!(names(third), [true, true, true], "{third}");
+    assert_eq!(third.matches("<send>").count(), 3, "two send to the mix: {third}");
 }
