@@ -40,6 +40,17 @@ struct Cli {
 enum Command {
     /// Run every bench and write the table to standard output and to a file
     Bench(BenchArguments),
+    /// The application's end of streams, for the bench's own use
+    #[command(hide = true)]
+    StreamServer,
+    /// Memory of streams in a fresh process, for the bench's own use
+    #[command(hide = true)]
+    StreamMemory {
+        /// Calls at the first reading
+        first: u16,
+        /// Calls at the second
+        last: u16,
+    },
 }
 
 /// `load bench`.
@@ -103,5 +114,14 @@ pub(crate) enum Part {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::StreamServer => helped(streams::serve()),
+        Command::StreamMemory { first, last } => helped(streams::print_memory(first, last)),
     }
+}
+
+/// The end of a process that helps a bench.
+fn helped(done: Result<(), endpoint::Trouble>) -> ExitCode {
+    let Err(trouble) = done else { return ExitCode::SUCCESS };
+    eprintln!("load: streams: {trouble}");
+    ExitCode::FAILURE
 }

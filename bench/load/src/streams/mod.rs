@@ -7,6 +7,7 @@
 
 mod clears;
 mod delays;
+mod memory;
 mod server;
 
 use std::io;
@@ -20,6 +21,7 @@ use ::streams::{Attachment, OpenStream, StreamReport, StreamSettings, Streams, S
 use call::StreamEvent;
 use call::stream::{StreamOpening, StreamUrl};
 use plane::rtp;
+use rustls::pki_types::CertificateDer;
 use shared::media::{TapLimits, TapTracks};
 use shared::{
     AccountSid, BySink, CallSid, Codec, CoreId, FeedId, LegId, MediaCommand, MediaPort, Sink,
@@ -28,7 +30,8 @@ use shared::{
 
 use self::clears::{Act, CLEARED, CLEARED_BYTES, Clears};
 use self::delays::{Delays, percentiles};
-use self::server::Server;
+pub(crate) use self::memory::{print as print_memory, serve};
+use self::server::{Server, trust};
 use crate::endpoint::Trouble;
 use crate::leg::plan;
 use crate::report::Section;
@@ -50,12 +53,15 @@ pub(crate) fn measure(is_quick: bool) -> (Section, bool) {
         "feeds run dry, a call and minute",
         "core late p99 / max, ms",
         "generator idle, %",
-        "memory, KiB a call",
     ];
     let mut section = Section::new("Calls with a two-way stream over TLS", &columns);
     let mut is_broken = false;
     // Before a thread is pinned: that one sees its own CPU only.
     let cpus = Cpus::choose();
+    let memory = memory::measure(is_quick).unwrap_or_else(|error| {
+        is_broken = true;
+        format!("Memory: {error}.")
+    });
     let (counts, rounds) = if is_quick { (&[50, 200][..], 2) } else { (&[100, 500, 1_000][..], 5) };
     for calls in counts {
         let run = || run(*calls, rounds, cpus).map_err(|error| error.to_string());
@@ -71,21 +77,24 @@ pub(crate) fn measure(is_quick: bool) -> (Section, bool) {
     section.note(format!(
         "CPU time of the two threads, medians of {rounds} rounds of {} s; \"calls a core\" is 20 ms by their sum. Delays \
          are of up to {LISTENED} calls; silence after clear is from the server's message to the first packet without \
-         the audio. Memory of the whole process, the server's end included. {}",
+         the audio. {}",
         ROUND.as_secs(),
         if cpus.are_apart() { "" } else { "ONE CPU for all." }
     ));
+    section.note(memory);
     (section, is_broken)
 }
 
-fn run(calls: u16, rounds: usize, cpus: Cpus) -> Result<[String; 12], Trouble> {
+fn run(calls: u16, rounds: usize, cpus: Cpus) -> Result<[String; 11], Trouble> {
     let ears = Ears::of(calls);
-    let memory = resident()?;
-    let mut bench = Bench::start(calls, cpus, ears)?;
+    let (server, certificate) = Server::start(ears.every)?;
+    let at = (server.address()?, certificate);
+    let mut bench = Bench::start(calls, cpus, ears, at)?;
+    bench.server = Some(server);
+    bench.open_to(calls)?;
     bench.talk_for(Duration::from_secs(1))?;
-    bench.server.is_echoing = true;
+    bench.echo(true);
     bench.talk_for(Duration::from_secs(1))?;
-    let grown = resident()?.saturating_sub(memory);
     let (mut core, mut thread) = (Rounds::default(), Rounds::default());
     let mut trouble = Disturbance::default();
     bench.ears.delays.forget();
@@ -114,7 +123,9 @@ fn run(calls: u16, rounds: usize, cpus: Cpus) -> Result<[String; 12], Trouble> {
         )
         .into());
     }
-    let under_way = counts.sent.abs_diff(bench.server.received + 2 * u64::from(calls));
+    let under_way = counts
+        .sent
+        .abs_diff(bench.server.as_ref().map_or(0, |server| server.received) + 2 * u64::from(calls));
     if under_way > 8 * u64::from(calls) {
         return Err(format!("{under_way} messages are missing at the server").into());
     }
@@ -136,7 +147,6 @@ fn run(calls: u16, rounds: usize, cpus: Cpus) -> Result<[String; 12], Trouble> {
             trouble.late_max_us as f64 / 1e3
         ),
         format!("{:.0}", trouble.idle.as_secs_f64() / 60.0 / minutes * 100.0),
-        format!("{}", grown / 1_024 / u64::from(calls)),
     ])
 }
 
@@ -163,13 +173,20 @@ impl Disturbance {
 }
 
 struct Bench {
-    calls: u16,
     // Before the cores, whose rings it reads.
     streams: Streams,
     media: Media,
     core: Thread,
     thread: Thread,
-    server: Server,
+    /// Where the application's server is.
+    address: SocketAddr,
+    /// That server, unless another process has it.
+    server: Option<Server>,
+    reported: Receiver<StreamReport>,
+    /// Calls whose leg runs.
+    legs: u16,
+    /// Of those: calls whose stream is open.
+    opened: u16,
     socket: UdpSocket,
     ports: Vec<MediaPort>,
     /// Packets of each party.
@@ -211,8 +228,13 @@ impl Ears {
 }
 
 impl Bench {
-    fn start(calls: u16, cpus: Cpus, ears: Ears) -> Result<Self, Trouble> {
-        let (mut server, tls) = Server::start(ears.every)?;
+    /// A core and a thread with room for `calls`, and no call yet.
+    fn start(
+        calls: u16,
+        cpus: Cpus,
+        ears: Ears,
+        (address, certificate): (SocketAddr, CertificateDer<'static>),
+    ) -> Result<Self, Trouble> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.set_nonblocking(true)?;
         socket2::SockRef::from(&socket).set_recv_buffer_size(4 << 20)?;
@@ -224,7 +246,7 @@ impl Bench {
         let ports: Vec<MediaPort> = core.ports.iter().copied().take(legs).collect();
         let (reports, reported) = mpsc::channel();
         let parts = StreamsParts {
-            tls,
+            tls: trust(certificate)?,
             rings: core.take_frames(Sink::Stream).into_iter().collect(),
             feeds: vec![core.take_feed()],
             sleeper: Arc::clone(&media.sinks[Sink::Stream]),
@@ -237,19 +259,16 @@ impl Bench {
         let thread_of = |name| schedstat::own_threads(name).map(|mut found| found.pop());
         let core_thread = thread_of("media-0")?.ok_or("the core has no thread")?;
         let thread = thread_of("streams")?.ok_or("the streams have no thread")?;
-        let party = socket.local_addr()?;
-        for slot in 0..calls {
-            let port = *ports.get(usize::from(slot)).ok_or("too few ports are free")?;
-            open(slot, &streams, &mut server, &reported)?;
-            attach(slot, port, party, &streams, &mut media)?;
-        }
         Ok(Self {
-            calls,
             streams,
             media,
             core: core_thread,
             thread,
-            server,
+            address,
+            server: None,
+            reported,
+            legs: 0,
+            opened: 0,
             socket,
             ports,
             number: 0,
@@ -259,11 +278,98 @@ impl Bench {
         })
     }
 
+    /// Starts legs until there are this many, without streams.
+    fn start_legs(&mut self, calls: u16) -> Result<(), Trouble> {
+        let party = self.socket.local_addr()?;
+        for slot in self.legs..calls {
+            let port = *self.ports.get(usize::from(slot)).ok_or("too few ports are free")?;
+            let plan = Box::new(plan(slot, port, party));
+            self.order([MediaCommand::StartLeg { leg: leg(slot), plan }])?;
+        }
+        self.legs = self.legs.max(calls);
+        Ok(())
+    }
+
+    /// Opens streams, each with its leg, until there are this many.
+    fn open_to(&mut self, calls: u16) -> Result<(), Trouble> {
+        self.start_legs(calls)?;
+        for slot in self.opened..calls {
+            self.open(slot)?;
+            self.attach(slot)?;
+        }
+        self.opened = calls;
+        Ok(())
+    }
+
+    /// Starts feed and tap of a call's stream.
+    fn attach(&mut self, slot: u16) -> Result<(), Trouble> {
+        let leg = leg(slot);
+        let (tap, feed) = (TapId(slot.into()), FeedId(slot.into()));
+        let (sink, tracks, limits) = (Sink::Stream, TapTracks::Inbound, TapLimits::default());
+        let attachment = Attachment { tap, feed: Some((leg, feed)) };
+        self.streams.attach(StreamSid(slot.into()), attachment);
+        self.order([
+            MediaCommand::StartFeed { leg, feed, codec: Codec::Pcmu },
+            MediaCommand::StartTap { leg, tap, sink, tracks, limits },
+        ])
+    }
+
+    fn order<const N: usize>(&mut self, commands: [MediaCommand; N]) -> Result<(), Trouble> {
+        let core = self.media.cores.first_mut().ok_or("no media core")?;
+        for command in commands {
+            core.send(command).map_err(|_| "the core does not take its commands")?;
+        }
+        core.ring();
+        while core.poll_event().is_some() {}
+        Ok(())
+    }
+
+    /// Opens the stream of a call, up to the report that it is open.
+    fn open(&mut self, slot: u16) -> Result<(), Trouble> {
+        let url = format!("wss://localhost:{}/", self.address.port());
+        let url = StreamUrl::read(&url, None, false).map_err(|(_, sentence)| sentence)?;
+        let opening = StreamOpening {
+            stream: StreamSid(slot.into()),
+            account: AccountSid(1),
+            call: CallSid(slot.into()),
+            tracks: TapTracks::Inbound,
+            is_two_way: true,
+            parameters: Vec::new(),
+            relay: None,
+        };
+        let socket = TcpStream::connect(self.address)?;
+        socket.set_nodelay(true)?;
+        let order = OpenStream {
+            opening,
+            url,
+            signature: "bench".to_owned(),
+            user_agent: "bench".to_owned(),
+            socket,
+            within: Duration::from_secs(10),
+            speaker: None,
+        };
+        self.streams.open(Box::new(order)).map_err(|_| "the thread of the streams is behind")?;
+        if let Some(server) = &mut self.server {
+            server.accept()?;
+        }
+        match self.reported.recv_timeout(Duration::from_secs(10))?.event {
+            StreamEvent::Opened => Ok(()),
+            other => Err(format!("{other:?}").into()),
+        }
+    }
+
+    /// Whether the application says back what it hears from now on.
+    fn echo(&mut self, is_echoing: bool) {
+        if let Some(server) = &mut self.server {
+            server.is_echoing = is_echoing;
+        }
+    }
+
     /// The application keeps quiet for a moment, as between two sentences: what came late once no longer waits.
     fn pause(&mut self) -> Result<(), Trouble> {
-        self.server.is_echoing = false;
+        self.echo(false);
         self.talk_for(PAUSE)?;
-        self.server.is_echoing = true;
+        self.echo(true);
         Ok(())
     }
 
@@ -272,9 +378,9 @@ impl Bench {
         let start = Instant::now();
         let frames = (time.as_millis() / 20) as u32;
         for frame in 0..frames {
-            for slot in 0..self.calls {
+            for slot in 0..self.legs {
                 let due = Duration::from_millis(20) * frame
-                    + Duration::from_millis(20) * u32::from(slot) / u32::from(self.calls);
+                    + Duration::from_millis(20) * u32::from(slot) / u32::from(self.legs);
                 self.work_until(start + due)?;
                 self.say(slot)?;
                 self.turn_clears(slot)?;
@@ -302,8 +408,9 @@ impl Bench {
 
     /// A turn of the server; `false` where nothing had come.
     fn serve(&mut self) -> Result<bool, Trouble> {
-        let is_busy = self.server.turn()?;
-        for (call, sample, at) in self.server.heard.drain(..) {
+        let Some(server) = &mut self.server else { return Ok(false) };
+        let is_busy = server.turn(Duration::ZERO)?;
+        for (call, sample, at) in server.heard.drain(..) {
             if let Some(party) = self.ears.party(call) {
                 self.ears.delays.came(party, sample, at);
             }
@@ -352,8 +459,11 @@ impl Bench {
         }
         let was_busy = self.ears.clears.is_busy(party);
         self.ears.clears.heard(party, sample, at);
-        if was_busy && !self.ears.clears.is_busy(party) {
-            self.server.go_on(call);
+        if was_busy
+            && !self.ears.clears.is_busy(party)
+            && let Some(server) = &mut self.server
+        {
+            server.go_on(call);
         }
     }
 
@@ -363,10 +473,11 @@ impl Bench {
         let Some(party) = self.ears.party(call).filter(|_| self.is_clearing) else {
             return Ok(());
         };
+        let Some(server) = &mut self.server else { return Ok(()) };
         match self.ears.clears.turn(party, self.number) {
-            Some(Act::Play) => self.server.play(call, &[CLEARED; CLEARED_BYTES]),
+            Some(Act::Play) => server.play(call, &[CLEARED; CLEARED_BYTES]),
             Some(Act::Clear) => {
-                self.server.clear(call)?;
+                server.clear(call)?;
                 self.ears.clears.cleared(party, Instant::now());
                 Ok(())
             }
@@ -396,74 +507,8 @@ fn start_core(legs: usize, cpu: usize, streams: &Streams) -> Result<Media, Troub
     Ok(::io::start(&config, Arc::new(|| {}), &wakes)?)
 }
 
-/// Opens the stream of a call, up to the report that it is open.
-fn open(
-    slot: u16,
-    streams: &Streams,
-    server: &mut Server,
-    reported: &Receiver<StreamReport>,
-) -> Result<(), Trouble> {
-    let address = server.address()?;
-    let url = format!("wss://localhost:{}/", address.port());
-    let url = StreamUrl::read(&url, None, false).map_err(|(_, sentence)| sentence)?;
-    let opening = StreamOpening {
-        stream: StreamSid(slot.into()),
-        account: AccountSid(1),
-        call: CallSid(slot.into()),
-        tracks: TapTracks::Inbound,
-        is_two_way: true,
-        parameters: Vec::new(),
-        relay: None,
-    };
-    let socket = TcpStream::connect(address)?;
-    socket.set_nodelay(true)?;
-    let order = OpenStream {
-        opening,
-        url,
-        signature: "bench".to_owned(),
-        user_agent: "bench".to_owned(),
-        socket,
-        within: Duration::from_secs(10),
-        speaker: None,
-    };
-    streams.open(Box::new(order)).map_err(|_| "the thread of the streams is behind")?;
-    server.accept()?;
-    match reported.recv_timeout(Duration::from_secs(10))?.event {
-        StreamEvent::Opened => Ok(()),
-        other => Err(format!("{other:?}").into()),
-    }
-}
-
-/// Starts the leg of a call with its feed and its tap.
-fn attach(
-    slot: u16,
-    port: MediaPort,
-    party: SocketAddr,
-    streams: &Streams,
-    media: &mut Media,
-) -> Result<(), Trouble> {
-    let leg = LegId { core: CoreId(0), slot, generation: 0 };
-    let (tap, feed) = (TapId(slot.into()), FeedId(slot.into()));
-    let (sink, tracks, limits) = (Sink::Stream, TapTracks::Inbound, TapLimits::default());
-    streams.attach(StreamSid(slot.into()), Attachment { tap, feed: Some((leg, feed)) });
-    let core = media.cores.first_mut().ok_or("no media core")?;
-    for command in [
-        MediaCommand::StartLeg { leg, plan: Box::new(plan(slot, port, party)) },
-        MediaCommand::StartFeed { leg, feed, codec: Codec::Pcmu },
-        MediaCommand::StartTap { leg, tap, sink, tracks, limits },
-    ] {
-        core.send(command).map_err(|_| "the core does not take its commands")?;
-    }
-    core.ring();
-    while core.poll_event().is_some() {}
-    Ok(())
-}
-
-/// Resident memory of this process, bytes.
-fn resident() -> Result<u64, Trouble> {
-    let text = std::fs::read_to_string("/proc/self/statm")?;
-    let pages: u64 = text.split(' ').nth(1).ok_or("statm holds no number")?.parse()?;
-    Ok(pages * 4_096)
+const fn leg(slot: u16) -> LegId {
+    LegId { core: CoreId(0), slot, generation: 0 }
 }
 
 /// Most calls whose delays are measured.

@@ -45,22 +45,16 @@ struct Stream {
 }
 
 impl Server {
-    /// Listens, and answers with a client's trust in it.
-    pub fn start(every: usize) -> Result<(Self, Arc<ClientConfig>), Trouble> {
+    /// Listens, and answers with its certificate.
+    pub fn start(every: usize) -> Result<(Self, CertificateDer<'static>), Trouble> {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
         let certificate: CertificateDer<'static> = made.cert.der().clone();
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        let tls = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(vec![certificate.clone()], key)?;
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate)?;
-        let client = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let server = Self {
             listener: TcpListener::bind("127.0.0.1:0")?,
             tls: Arc::new(tls),
@@ -71,11 +65,16 @@ impl Server {
             heard: Vec::new(),
             every,
         };
-        Ok((server, Arc::new(client)))
+        Ok((server, certificate))
     }
 
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// Takes connections in its turns from now on.
+    pub fn listen_in_turns(&mut self) -> Result<(), Trouble> {
+        Ok(epoll::add(&self.ready, &self.listener, EventData::new_u64(LISTENER), EventFlags::IN)?)
     }
 
     /// Takes the next connection, up to `start`.
@@ -104,16 +103,19 @@ impl Server {
         Ok(())
     }
 
-    /// Echoes what has come; `false` where nothing had.
-    pub fn turn(&mut self) -> Result<bool, Trouble> {
+    /// Echoes what comes within this time; `false` where nothing came.
+    pub fn turn(&mut self, within: Duration) -> Result<bool, Trouble> {
         let mut events = Vec::with_capacity(64);
         epoll::wait(
             &self.ready,
             spare_capacity(&mut events),
-            Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 }),
+            Some(&rustix::event::Timespec::try_from(within)?),
         )?;
         for event in &events {
-            self.echo(event.data.u64() as usize)?;
+            match event.data.u64() {
+                LISTENER => self.accept()?,
+                index => self.echo(index as usize)?,
+            }
         }
         Ok(!events.is_empty())
     }
@@ -180,6 +182,21 @@ impl Stream {
             sent => Ok(sent?),
         }
     }
+}
+
+/// The listener among the connections.
+const LISTENER: u64 = u64::MAX;
+
+/// A client's trust in a certificate.
+pub(super) fn trust(certificate: CertificateDer<'static>) -> Result<Arc<ClientConfig>, Trouble> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(client))
 }
 
 /// The text behind a mark, up to the next quotation mark.

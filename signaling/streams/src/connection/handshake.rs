@@ -35,7 +35,7 @@ pub(super) fn config() -> WebSocketConfig {
         .max_frame_size(Some(MESSAGE_BYTES_MAX))
 }
 
-const READ_BYTES: usize = 4_096;
+const READ_BYTES: usize = 1_024;
 /// Messages of one frame leave in one write.
 const WRITE_BYTES: usize = 4_096;
 /// Three seconds of one track beside what the kernel holds. Past it messages are lost, 31930.
