@@ -61,7 +61,7 @@ impl Database {
     }
 
     /// Opens the database, or creates it, and brings it up to date: migrates the schema, writes the history that
-    /// the previous process could not commit, and closes calls that were live when it was killed as failed, conferences as completed.
+    /// the previous process could not commit, and closes calls that were live when it was killed as failed, conferences as completed, transcripts as failed.
     ///
     /// Call once per process, with the lock of the data folder held. `unix_ms` and `origin` date and name
     /// the notifications about closed calls.
@@ -97,6 +97,12 @@ impl Database {
             tracing::warn!(
                 conferences = recovered.conferences_closed,
                 "ended conferences that were live when the process was killed"
+            );
+        }
+        if recovered.transcripts_failed > 0 {
+            tracing::warn!(
+                transcripts = recovered.transcripts_failed,
+                "failed transcripts of recordings whose text was not there when the process ended"
             );
         }
         // Only now, when the rows of the old journal are committed.

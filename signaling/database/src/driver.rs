@@ -72,6 +72,8 @@ pub struct Recovered {
     pub callbacks: Vec<CallRecord>,
     /// Conferences that were live and are now completed.
     pub conferences_closed: usize,
+    /// Transcripts that no text will come for any more.
+    pub transcripts_failed: usize,
     /// Recordings that were running. The recorder repairs their files and writes their records.
     pub recordings: Vec<RecordingRecord>,
     /// Recordings deleted in the last hour of the previous process. Their files may still exist, as a file is removed

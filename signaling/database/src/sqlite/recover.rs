@@ -49,6 +49,7 @@ pub(super) fn recover(
     let conferences_closed = close_conferences(&transaction, alive_ms)?;
     // Their calls are over, and no request of one comes any more.
     transaction.execute("UPDATE executions SET status = 'ended' WHERE status = 'active'", [])?;
+    let transcripts_failed = fail_transcripts(&transaction, unix_ms)?;
     let recordings = transaction
         .prepare(
             "SELECT * FROM recordings
@@ -78,6 +79,7 @@ pub(super) fn recover(
         calls_closed: live.len(),
         callbacks,
         conferences_closed,
+        transcripts_failed,
         recordings,
         deleted,
         bindings,
@@ -127,6 +129,16 @@ fn close_conferences(
             ConferenceEnd::LastParticipantLeft.name(),
             alive_ms
         ],
+    )
+}
+
+/// The recogniser ended with its process, and nothing reads a recording again.
+fn fail_transcripts(transaction: &Transaction<'_>, unix_ms: i64) -> rusqlite::Result<usize> {
+    transaction.execute(
+        "UPDATE recordings
+         SET transcript = json_set(transcript, '$.status', 'Failed', '$.updated_ms', ?1)
+         WHERE transcript IS NOT NULL AND json_extract(transcript, '$.status') = 'InProgress'",
+        [unix_ms],
     )
 }
 

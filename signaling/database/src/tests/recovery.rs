@@ -6,7 +6,8 @@ use std::sync::Arc;
 use shared::{Code, ExecutionSid, FlowSid, Transport};
 use store::{
     BindingChanges, CallStatus, Change, ConferenceEnd, ConferenceRecord, ConferenceStatus,
-    ExecutionRecord, ExecutionStatus, RecordingStatus, Resource, TimelineRecord,
+    ExecutionRecord, ExecutionStatus, RecordingStatus, Resource, TimelineRecord, Transcript,
+    TranscriptStatus,
 };
 
 use super::rows::{binding, call, conference, domain, exchange, first, put, recording};
@@ -94,6 +95,43 @@ fn live_conferences_are_completed_after_a_kill<P: Place>() {
     assert_eq!(house.reopen(T0 + 2 * DAY_MS).opened.recovered.conferences_closed, 0);
 }
 
+fn a_transcript_without_its_text_has_failed_with_the_process<P: Place>() {
+    let mut house = House::<P>::new();
+    let transcript = |status, text: &str| Transcript {
+        status,
+        text: text.to_owned(),
+        duration_s: 7,
+        created_ms: T0,
+        updated_ms: T0,
+    };
+    let rows = [
+        Some(transcript(TranscriptStatus::InProgress, "")),
+        Some(transcript(TranscriptStatus::Completed, "it's \"hello\"")),
+        None,
+    ];
+    for (number, row) in (1..).zip(&rows) {
+        let recording = recording(number, RecordingStatus::Completed);
+        let (account, sid) = (recording.account, recording.sid);
+        house.commit(Change::PutRecording(Arc::new(recording)));
+        let transcript = row.clone().map(Box::new);
+        house.commit(Change::NoteTranscript { account, recording: sid, transcript });
+    }
+    let house = house.reopen(T0 + DAY_MS);
+    assert_eq!(house.opened.recovered.transcripts_failed, 1);
+    let [waiting, ended, none] = rows;
+    let failed = waiting.map(|row| Transcript {
+        status: TranscriptStatus::Failed,
+        updated_ms: T0 + DAY_MS,
+        ..row
+    });
+    for (number, expected) in (1..).zip([failed, ended, none]) {
+        let sid = recording(number, RecordingStatus::Completed).sid;
+        let found = house.reader().recording(MAIN, sid).unwrap().unwrap();
+        assert_eq!(found.transcript, expected);
+    }
+    assert_eq!(house.reopen(T0 + 2 * DAY_MS).opened.recovered.transcripts_failed, 0);
+}
+
 fn a_restart_keeps_contacts_over_udp_and_says_where_the_others_will_come_back_from<P: Place>() {
     let mut house = House::<P>::new();
     let planned = house.plan(MAIN, &domain("desk"));
@@ -175,6 +213,7 @@ over_each_driver! {
     active_executions_end_with_their_process,
     live_calls_are_closed_as_failed_after_a_kill,
     live_conferences_are_completed_after_a_kill,
+    a_transcript_without_its_text_has_failed_with_the_process,
     a_restart_keeps_contacts_over_udp_and_says_where_the_others_will_come_back_from,
     recordings_deleted_right_before_a_kill_are_named_so_that_their_files_go,
     history_of_a_process_that_ended_before_it_could_be_committed_is_there_at_the_next_start,
