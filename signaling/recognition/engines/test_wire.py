@@ -84,6 +84,34 @@ class WireTest(unittest.TestCase):
     def test_a_cancelled_utterance_has_no_answer_and_its_late_frames_are_ignored(self):
         self.assertEqual(answers(start(1), audio(1, 9), frame(b"X", {"id": 1}), audio(1, 9), frame(b"E", {"id": 1})), [])
 
+    def test_an_utterance_that_is_cancelled_while_it_is_queued_is_not_recognised(self):
+        pipe = Pipe()
+
+        class Busy(Lengths):
+            def __init__(self):
+                self.recognised, self.go_on = 0, threading.Event()
+
+            def recognise(self, utterance, audio):
+                self.recognised += 1
+                assert self.go_on.wait(10), "nothing was cancelled"
+                return super().recognise(utterance, audio)
+
+        engine = Busy()
+        lines = []
+        session = wire.Session(engine, None, pipe)
+        pipe.write = lambda line: lines.append(json.loads(line))
+        worker = threading.Thread(target=session.work)
+        worker.start()
+        for number in (1, 2):
+            session.start(wire.Utterance({"id": number, "grammar": True}))
+            session.end(number)
+        session.cancel(2)
+        engine.go_on.set()
+        session.jobs.put(None)
+        worker.join(10)
+        self.assertEqual((engine.recognised, [line["id"] for line in lines]), (1, [1]))
+        self.assertEqual((session.unanswered, session.ended), (0, {}))
+
     def test_what_the_engine_does_not_take_fails_by_name(self):
         found = answers(start(1, grammar=False), audio(1, 9), frame(b"E", {"id": 1}))
         self.assertEqual(found, [{"id": 1, "failed": "only grammars"}])

@@ -86,6 +86,8 @@ class Session:
     def __init__(self, engine, source, sink):
         self.engine, self.source, self.sink = engine, source, sink
         self.open = {}
+        # Utterances that have ended and are not answered.
+        self.ended = {}
         self.jobs = queue.Queue()
         self.unanswered = 0
         self.lock = threading.Lock()
@@ -154,11 +156,12 @@ class Session:
     def end(self, number):
         utterance = self.open.pop(number, None)
         if utterance is not None:
+            self.ended[number] = utterance
             self.queue(utterance, bytes(utterance.audio), is_final=True)
             utterance.audio.clear()
 
     def cancel(self, number):
-        utterance = self.open.pop(number, None)
+        utterance = self.open.pop(number, None) or self.ended.pop(number, None)
         if utterance is not None:
             utterance.is_cancelled = True
 
@@ -172,6 +175,8 @@ class Session:
             line = self.answer(*job)
             with self.lock:
                 self.unanswered -= 1
+            if job[2]:
+                self.ended.pop(job[0].id, None)
             if line and not job[0].is_cancelled:
                 self.write({"id": job[0].id, **line})
 
