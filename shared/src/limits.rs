@@ -234,6 +234,8 @@ pub const RECOGNITION_BATCH_UTTERANCES_MAX: usize = 4_096;
 pub const RECOGNITION_BATCH_BYTES_MAX: usize = 64 << 20;
 /// Seconds that a whole utterance of a recorded message waits for a place at an engine. Past it: the recognition fails, 13614.
 pub const RECOGNITION_BATCH_WAIT_S: u32 = 600;
+/// Calls that wait only for the text of their message and do not count towards `limits.calls`. Past it: they count.
+pub const CALLS_AWAITING_TEXT_MAX: usize = 256;
 /// Entries of `hints` (twiml.md 2.4). Past it: skipped with a warning.
 pub const RECOGNITION_HINTS_MAX: usize = 500;
 /// Characters of one entry of `hints` (twiml.md 2.4). Past it: skipped with a warning.

@@ -58,6 +58,8 @@ pub struct Control {
     pub(crate) registrar: sip::registrar::Registrar,
     pub(crate) clock_watch: ClockWatch,
     pub(crate) calls: BTreeMap<CallSid, LiveCall>,
+    /// Calls that are over but for the text of what was said, which may come minutes later.
+    pub(crate) awaiting_text: BTreeSet<CallSid>,
     pub(crate) links: Links,
     pub(crate) conferences: Conferences,
     pub(crate) queues: Queues,
@@ -110,6 +112,7 @@ impl Control {
             ),
             clock_watch: ClockWatch::default(),
             calls: BTreeMap::new(),
+            awaiting_text: BTreeSet::new(),
             links: Links::default(),
             conferences: Conferences::default(),
             queues: Queues::default(),
@@ -261,6 +264,8 @@ impl Control {
             return;
         }
         self.links.assert_consistent(&self.calls);
+        let has_call = |sid: &CallSid| self.calls.contains_key(sid);
+        assert!(self.awaiting_text.iter().all(has_call), "only calls wait for a text");
         self.conferences.assert_consistent();
         self.queues.assert_consistent();
         let armed = self.calls.values().filter_map(|entry| Some((entry.deadline?, entry.sid)));
@@ -400,9 +405,14 @@ impl Control {
 
     /// Drops a call that is over, and sends its timeline to disk.
     pub(crate) fn forget_if_over(&mut self, sid: CallSid) {
-        if !self.calls.get(&sid).is_some_and(LiveCall::is_over) {
+        let Some(entry) = self.calls.get(&sid) else { return };
+        if !entry.is_over() {
+            if entry.awaits_text() {
+                self.awaiting_text.insert(sid);
+            }
             return;
         }
+        self.awaiting_text.remove(&sid);
         self.disarm(sid);
         self.validations.end(sid);
         let Some(entry) = self.calls.remove(&sid) else { return };

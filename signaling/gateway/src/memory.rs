@@ -109,6 +109,7 @@ fn fixed_lines(config: &Config, cores: u64) -> Vec<(&'static str, u64, u64)> {
         ("recognitions", cores * recognitions as u64, RECOGNITION_BYTES),
         ("audio for recognition engines", config.engines.len() as u64, ENGINE_BYTES),
         ("recorded messages for engines", batch, limits::RECOGNITION_BATCH_BYTES_MAX as u64),
+        ("calls that wait for a text", batch * limits::CALLS_AWAITING_TEXT_MAX as u64, CALL_BYTES),
         ("TCP and TLS connections", connections, CONNECTION_BYTES),
         ("connection write queues", share, limits::CONNECTION_WRITE_QUEUES_BYTES_MAX as u64),
         (

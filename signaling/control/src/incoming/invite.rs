@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use call::{CallSetup, DocumentSource};
 use shared::srtp::SRTP_MASTER_BYTES;
-use shared::{Code, Codec, Direction, LatchMode, Now, Refusal, SrtpMaster};
+use shared::{Code, Codec, Direction, LatchMode, Now, Refusal, SrtpMaster, limits};
 use sip::Command;
 use sip::digest::ChallengeKind;
 use sip::message::INITIAL_MAX_FORWARDS;
@@ -216,7 +216,9 @@ impl Control {
     }
 
     pub(crate) fn has_room_for_calls(&self) -> bool {
-        self.settings.calls_max == 0 || self.calls.len() < self.settings.calls_max
+        // Messages whose text waits for an engine must not keep callers out.
+        let waiting = self.awaiting_text.len().min(limits::CALLS_AWAITING_TEXT_MAX);
+        self.settings.calls_max == 0 || self.calls.len() - waiting < self.settings.calls_max
     }
 }
 

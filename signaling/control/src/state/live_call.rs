@@ -98,11 +98,20 @@ impl LiveCall {
 
     /// Whether nothing is left that could still need the call.
     pub fn is_over(&self) -> bool {
+        self.finished && self.is_quiet() && self.recognitions.is_empty() && !self.is_asked
+    }
+
+    /// Whether only a recognition still needs the call.
+    pub fn awaits_text(&self) -> bool {
+        self.is_quiet() && !self.recognitions.is_empty()
+    }
+
+    /// Whether signaling, media and recordings are over.
+    fn is_quiet(&self) -> bool {
         // In any order: a BYE may be answered after the core has stopped the leg, and a recording
         // settles last or first.
-        let is_quiet = self.finished && self.leg.is_none() && self.recordings.is_empty();
-        let is_quiet = is_quiet && self.streams.is_empty() && self.recognitions.is_empty();
-        let is_quiet = is_quiet && self.siprecs.is_empty();
-        is_quiet && !self.is_asked && matches!(self.session, Session::Over | Session::None)
+        let is_quiet = self.leg.is_none() && self.recordings.is_empty();
+        let is_quiet = is_quiet && self.streams.is_empty() && self.siprecs.is_empty();
+        is_quiet && matches!(self.session, Session::Over | Session::None)
     }
 }

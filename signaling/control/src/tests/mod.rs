@@ -16,6 +16,7 @@ mod outbound;
 mod overload;
 mod owed_callbacks;
 mod queues;
+mod recognition;
 mod registrar;
 mod rig;
 mod secure;

@@ -413,6 +413,16 @@ impl Rig {
         self.receive(&text);
     }
 
+    /// The party of a call presses keys, as long as the call has a leg.
+    pub fn press(&mut self, call: CallSid, digits: &str) {
+        for digit in digits.bytes() {
+            let leg = self.control.calls.get(&call).and_then(|entry| entry.leg.as_ref());
+            let Some(leg) = leg.map(|leg| leg.place.leg) else { return };
+            let event = MediaEvent::Digit { leg, digit, duration_ms: 100 };
+            self.tell(Input::Media { core: CoreId(leg.core.0), event });
+        }
+    }
+
     /// The recorder settles every recording that it was told to open.
     pub fn settle_recordings(&mut self) {
         let opened = std::mem::take(&mut self.effects).into_iter();
@@ -422,7 +432,7 @@ impl Rig {
         });
         for tap in taps.collect::<Vec<_>>() {
             let file = RecordingFile {
-                duration_ms: 1_000,
+                duration_ms: 3_000,
                 bytes: 16_044,
                 empty: false,
                 missing_ms: 60,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use shared::config::{CallerIds, Trunk};
 use shared::media::{PlayEnd, PlayedValue};
-use shared::{CallSid, Code, CoreId, MediaCommand, MediaEvent, Prompt};
+use shared::{CallSid, Code, MediaCommand, MediaEvent, Prompt};
 use store::{CallCommand, CallStatus, CallTarget, Reply, ValidateCallerId, Validation, Webhook};
 
 use super::calls::{call_to, finish, reply};
@@ -113,12 +113,7 @@ fn answer(rig: &mut Rig) {
 }
 
 fn press(rig: &mut Rig, call: CallSid, digits: &str) {
-    for digit in digits.bytes() {
-        let leg = rig.control.calls.get(&call).and_then(|entry| entry.leg.as_ref());
-        let Some(leg) = leg.map(|leg| leg.place.leg) else { return };
-        let event = MediaEvent::Digit { leg, digit, duration_ms: 100 };
-        rig.tell(Input::Media { core: CoreId(leg.core.0), event });
-    }
+    rig.press(call, digits);
     speak(rig);
 }
 
