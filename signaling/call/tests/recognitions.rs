@@ -6,7 +6,7 @@ mod story;
 
 use std::sync::Arc;
 
-use call::recognition::{Share, Track};
+use call::recognition::{Lane, Share, Track};
 use call::*;
 use shared::LiveTranscriptionSid;
 use shared::media::TapTracks;
@@ -262,6 +262,27 @@ fn a_transcript_follows_the_recording_and_its_last_words() {
     assert_eq!(words, ["a: transcript completed hello world", "a: side /t"]);
     assert_eq!(story.callback_param("TranscriptionText").as_deref(), Some("hello world"));
     assert!(story.callback_param("TranscriptionSid").unwrap().starts_with("TR"));
+}
+
+#[test]
+fn a_call_waits_ten_minutes_for_the_text_of_a_message_and_not_for_ever() {
+    let (mut story, _) = listening(RECORD);
+    assert_eq!(story.recognitions[0].lane, Lane::Batch);
+    story.digit('#');
+    story.recording_done(7);
+    story.hangs_up('a');
+    story.callbacks_answered();
+    assert!(story.wait(600).is_empty(), "an engine may be busy with others");
+    says(&mut story, "hello");
+    let words = tell(&mut story, RecognitionEvent::Ended(RecognitionEnd::Stopped));
+    assert_eq!(words, ["a: transcript completed hello", "a: side /t"]);
+
+    let (mut story, _) = listening(RECORD);
+    story.digit('#');
+    story.recording_done(7);
+    story.hangs_up('a');
+    story.callbacks_answered();
+    assert_eq!(story.wait(800), ["a: finished"]);
 }
 
 #[test]

@@ -275,3 +275,5 @@ const PIECE_SAMPLES: usize = 8_000;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::plan;

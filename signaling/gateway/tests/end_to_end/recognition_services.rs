@@ -32,13 +32,18 @@ fn engine(name: &str, kind: &str, url: &str, language: &str, more: &str) -> Stri
     )
 }
 
-/// A gateway whose user `xx` is asked in `en-XX`.
+/// A gateway whose user `xx` is asked in `en-XX`; `vm` takes a message.
 fn start(settings: &str) -> (Gateway, Application) {
     let gateway = Gateway::start_with_sip("default_domain = \"desk\"\n", settings);
     let application = Application::start(|asked: &Asked| match asked.path.as_str() {
         "/voice" => {
             let to = asked.parameter("To").expect("a callee");
             let user = &to["sip:".len().."sip:".len() + 2];
+            if user == "vm" {
+                return Answer::twiml(
+                    "<Record transcribeCallback=\"/text\" timeout=\"2\" action=\"/taken\"/>",
+                );
+            }
             let country = user.to_uppercase();
             Answer::twiml(&format!(
                 "<Gather input=\"speech\" action=\"/{user}\" timeout=\"5\" speechTimeout=\"auto\" \
@@ -95,6 +100,31 @@ fn a_sentence_is_recognised_by_services_of_each_kind() {
         let confidence: f64 =
             heard.parameter("Confidence").expect("one").parse().expect("a number");
         assert!(confidence > 0.3 && confidence <= 1.0, "{user}: {confidence}");
+    }
+    assert!(!services.printed().contains("wrong:"), "{}", services.printed());
+}
+
+/// Messages and a question at a service that takes one request at once: the answer comes while the call lasts, and no text
+/// is lost over it.
+#[test]
+fn messages_and_a_question_share_a_service() {
+    let (services, http, _) = services();
+    let url = format!("http://127.0.0.1:{http}/v1/audio/transcriptions");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let key_file = folder.path().join("key");
+    std::fs::write(&key_file, format!("{KEY}\n")).expect("writable");
+    let more = format!("key_file = {key_file:?}\nmodel = \"tiny.en\"\nrequests = 1\n");
+    let (gateway, application) = start(&engine("http", "http", &url, "en-US", &more));
+    call(&gateway, &["vm", "us", "vm"]);
+    let heard = application.wait_for_path("/us");
+    let mut texts = vec![heard.parameter("SpeechResult").expect("a text").to_owned()];
+    for asked in application.wait_for_count("/text", 2) {
+        assert_eq!(asked.parameter("TranscriptionStatus"), Some("completed"), "{asked:?}");
+        texts.push(asked.parameter("TranscriptionText").expect("a text").to_owned());
+    }
+    for text in texts {
+        let (count, errors) = words::errors(SAID, &text);
+        assert!(errors * 100 <= count * 15, "{text}");
     }
     assert!(!services.printed().contains("wrong:"), "{}", services.printed());
 }

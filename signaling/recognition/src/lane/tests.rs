@@ -11,7 +11,7 @@ use super::*;
 
 const SECOND: &[i16] = &[0; 8_000];
 
-fn plan(language: &str) -> RecognitionPlan {
+pub(crate) fn plan(language: &str) -> RecognitionPlan {
     RecognitionPlan {
         recognition: RecognitionId(1),
         tracks: TapTracks::Inbound,

@@ -58,6 +58,10 @@ struct Rig {
 
 impl Rig {
     fn new(is_single: bool) -> Self {
+        Self::of(Lane::Live, is_single)
+    }
+
+    fn of(lane: Lane, is_single: bool) -> Self {
         let plan = RecognitionPlan {
             recognition: RecognitionId(1),
             tracks: TapTracks::Inbound,
@@ -67,7 +71,7 @@ impl Rig {
             wants_partials: true,
             is_single,
             endpointing: Endpointing { silence_ms: 600, longest_ms: 60_000 },
-            lane: Lane::Live,
+            lane,
         };
         let noted = Noted { has_engine: true, ..Noted::default() };
         Self { session: RecognitionSession::new(plan), noted, now: Instant::default() }
@@ -162,6 +166,28 @@ fn an_engine_that_does_not_answer_or_is_behind_fails_the_recognition() {
     assert_eq!(rig.acts(), ["cancel 1", "failed Engine"]);
     let mut rig = Rig::new(false);
     for _ in 0..=limits::RECOGNITION_OUTSTANDING_MAX {
+        rig.speak();
+    }
+    assert_eq!(rig.acts().last().map(String::as_str), Some("failed Engine"));
+}
+
+/// What bounds its time is the lane that holds the utterances.
+#[test]
+fn a_recorded_message_waits_for_an_engine_that_is_behind() {
+    let mut rig = Rig::of(Lane::Batch, false);
+    for _ in 0..limits::RECOGNITION_BATCH_OUTSTANDING_MAX {
+        rig.speak();
+    }
+    rig.session.finish(rig.now, &mut rig.noted);
+    rig.acts();
+    rig.session.tick(rig.now + Duration::from_secs(3_600), &mut rig.noted);
+    assert!(rig.acts().is_empty());
+    for utterance in 1..=limits::RECOGNITION_BATCH_OUTSTANDING_MAX {
+        rig.answer(utterance as u32, "text");
+    }
+    assert_eq!(rig.acts().last().map(String::as_str), Some("ended"));
+    let mut rig = Rig::of(Lane::Batch, false);
+    for _ in 0..=limits::RECOGNITION_BATCH_OUTSTANDING_MAX {
         rig.speak();
     }
     assert_eq!(rig.acts().last().map(String::as_str), Some("failed Engine"));
