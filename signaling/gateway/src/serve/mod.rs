@@ -17,6 +17,7 @@ mod hosted;
 mod listeners;
 mod plan;
 mod threads;
+mod workers;
 
 pub use addresses::Addresses;
 pub use error::ServeError;

@@ -4,53 +4,47 @@
 //! changes it commits; the signaling thread before the HTTP server, whose requests it answers. `ready` is
 //! set last: until then `/readyz` answers 503.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ::io::Media;
 use ::io::kernel::InterfaceMeters;
-use audio::AudioIntake;
 use control::{Control, ControlSettings};
-use database::Database;
+use database::{Database, Recovered};
 use hosted::RouteSettings;
 use http_server::{
     AddressList, ApiCall, HttpServer, Https, Listening, OpenReader, Readers, Rest, Scheme,
 };
-use recognition::{Recognition, RecognitionMeters, RecognitionParts, Services};
-use recorder::{Library, Recorder, RecorderEvent, RecorderSettings, RecordingOutcome, SealingKey};
-use shared::config::{Config, SpeechEngine};
+use recorder::Library;
+use shared::MediaInterface;
+use shared::config::Config;
 use shared::ids::Origin;
-use shared::{MediaInterface, Sink};
 use shell::{Clock, Sender, Text, random};
-use speech::prompts::PromptLoader;
-use speech::{Program, SpeechError, SpeechService, SpeechSettings, Voices};
-use storage::{Bucket, Outbox};
+use storage::Bucket;
 use store::{Retention, Unwritten};
-use streams::{StreamMeters, Streams, StreamsParts};
 use tokio::runtime::Runtime;
 use transport::tls::TlsControl;
 use transport::{TransportHandle, TransportMetrics};
-use webhook::dns::{Resolver, SipResolver};
-use webhook::{WebhookClient, WebhookSettings};
+use webhook::WebhookClient;
 
 use super::addresses::Addresses;
-use super::edges::{as_bound, public_address, webhook_sources};
+use super::edges::{as_bound, public_address};
 use super::error::{ServeError, database_error, system};
 use super::functions::serverless;
 use super::gateway::Gateway;
 use super::hosted::{Hosting, start_hosted};
 use super::listeners::Listeners;
+use super::workers::{WorkerMeters, WorkerParts, Workers};
 use crate::account::MainAccount;
 use crate::data_dir::DataDir;
 use crate::history::{History, history};
 use crate::inbox::Message;
-use crate::jobs::{Jobs, order_upload, recognition_message, recorded, stream_message, uploaded};
 use crate::media_metrics::{self, CoreView};
-use crate::memory::{MemoryPlan, SPEECH_WORKERS};
+use crate::memory::MemoryPlan;
 use crate::metrics::Metrics;
 use crate::observers::Observers;
 use crate::observers::ended_calls::ended_calls;
@@ -95,9 +89,7 @@ struct Counters {
     hooks: Vec<MediaInterface>,
     webhooks: WebhookClient,
     bucket: Bucket,
-    streams: Arc<StreamMeters>,
-    voices: Voices,
-    recognition: Arc<RecognitionMeters>,
+    workers: WorkerMeters,
 }
 
 impl Counters {
@@ -109,9 +101,9 @@ impl Counters {
         media_metrics::write_hooks(text, &self.hooks);
         self.webhooks.meters().snapshot().write(text);
         self.bucket.write_metrics(text);
-        self.streams.snapshot().write(text);
-        self.voices.write_metrics(text);
-        self.recognition.write(text);
+        self.workers.streams.snapshot().write(text);
+        self.workers.voices.write_metrics(text);
+        self.workers.recognition.write(text);
         self.webhooks.intake().memory().figures().write(text);
     }
 }
@@ -122,46 +114,30 @@ impl Listeners<'_> {
     /// # Errors
     /// [`ServeError`]; threads that run already end, because their queues close.
     pub fn start(self) -> Result<Threads, ServeError> {
-        let Listeners { plan, addresses, mut media, mut streams, mut recognition, .. } = self;
+        let Listeners { plan, addresses, mut media, streams, recognition, .. } = self;
         let messages = self.messages;
         let (config, data, opened) = (&plan.settings.config, plan.data, plan.opened);
-        let runtime = start_runtime()?;
         let outbox = plan.outbox;
-        let recorder = start_recorder(
+        let workers = WorkerParts {
             config,
-            plan.recordings_key,
-            &outbox,
-            &data,
-            &mut media,
-            messages.clone(),
-        )?;
-        let (webhooks, resolver) = start_webhooks(config, &runtime, &addresses)?;
-        start_streams(&mut streams, &mut media, &webhooks, messages.clone())?;
-        let services = Services { runtime: runtime.handle().clone(), client: webhooks.clone() };
-        start_recognition(&mut recognition, &mut media, services, messages.clone())?;
-        let stream_meters = streams.meters();
-        let recognition_meters = recognition.meters();
-        let sip = SipResolver::new(resolver, config.sip.allow_private_targets);
-        let (client, answers) = (webhooks.clone(), messages.clone());
-        let prompts = start_prompts(config, &data, &runtime, webhooks.clone());
-        let voices = prompts.voices().clone();
-        let jobs =
-            start_jobs(prompts, &runtime, sip, client, answers, (recorder, streams, recognition));
-        let bucket = start_bucket(&outbox, &webhooks, &runtime, messages.clone());
+            data: &data,
+            addresses: &addresses,
+            key: plan.recordings_key,
+            outbox: &outbox,
+            media: &mut media,
+            streams,
+            recognition,
+            answers: &messages,
+        };
+        let Workers { runtime, webhooks, bucket, jobs, meters } = workers.start()?;
 
         let mut settings = control_settings(config, plan.origin, &plan.memory, &addresses);
         settings.edges.clone_from(&self.edges);
         settings.own = self.own;
         let snapshot = opened.snapshot.clone();
-        let mut seed = [0; 32];
-        random(&mut seed);
-        let mut control = Control::new(settings, opened.snapshot, seed);
         let hooks = media.fast_path.as_ref().map(|service| service.interfaces.clone());
         let hooks = hooks.unwrap_or_default();
-        control.name_media_interfaces(hooks.clone());
-        control.restore_bindings(Clock.now(), opened.recovered.bindings);
-        control.expect_back(Clock.now(), opened.recovered.returning);
-        control.owe_callbacks(Clock.now(), opened.recovered.callbacks);
+        let control = control(settings, hooks.clone(), opened.snapshot, opened.recovered);
 
         let (sender, history) = history();
         let opener = open_reader(Arc::clone(&plan.database), Arc::clone(&history));
@@ -230,9 +206,7 @@ impl Listeners<'_> {
             hooks,
             webhooks,
             bucket,
-            streams: stream_meters,
-            voices,
-            recognition: recognition_meters,
+            workers: meters,
         };
         Ok(Threads {
             bound: as_bound(config, &addresses),
@@ -325,6 +299,23 @@ impl Threads {
     }
 }
 
+/// Control with what the store held, and with what an unclean end left to it.
+fn control(
+    settings: ControlSettings,
+    hooks: Vec<MediaInterface>,
+    snapshot: store::Snapshot,
+    recovered: Recovered,
+) -> Control {
+    let mut seed = [0; 32];
+    random(&mut seed);
+    let mut control = Control::new(settings, snapshot, seed);
+    control.name_media_interfaces(hooks);
+    control.restore_bindings(Clock.now(), recovered.bindings);
+    control.expect_back(Clock.now(), recovered.returning);
+    control.owe_callbacks(Clock.now(), recovered.callbacks);
+    control
+}
+
 /// The settings of Control that follow from the file, the memory and the bound addresses.
 fn control_settings(
     config: &Config,
@@ -348,15 +339,6 @@ fn retention(config: &Config) -> Retention {
     }
 }
 
-fn start_runtime() -> Result<Runtime, ServeError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(HTTP_WORKERS)
-        .thread_name("http")
-        .enable_all()
-        .build();
-    system("the HTTP threads", runtime)
-}
-
 fn spawn(signaling: SignalingLoop) -> std::io::Result<JoinHandle<std::io::Result<()>>> {
     std::thread::Builder::new().name("signaling".to_owned()).spawn(move || signaling.run())
 }
@@ -376,166 +358,6 @@ fn core_views(media: &Media) -> Vec<CoreView> {
     media.cores.iter().map(view).collect()
 }
 
-/// Starts uploads where a bucket is set.
-fn start_bucket(
-    outbox: &Arc<Outbox>,
-    client: &WebhookClient,
-    runtime: &Runtime,
-    answers: Sender<Message>,
-) -> Bucket {
-    // At most one message a recording and hour: where the inbox is full, the log has the sentence.
-    let on_report = Arc::new(move |report| {
-        if answers.send(uploaded(report)).is_err() {
-            tracing::error!("a report of the bucket was lost: Control is behind");
-        }
-    });
-    Bucket::start(Arc::clone(outbox), client, runtime.handle(), on_report)
-}
-
-fn start_recorder(
-    config: &Config,
-    key: Option<Arc<SealingKey>>,
-    outbox: &Arc<Outbox>,
-    data: &DataDir,
-    media: &mut Media,
-    answers: Sender<Message>,
-) -> Result<Recorder, ServeError> {
-    let root = data.recordings_path();
-    let settings = RecorderSettings {
-        root: root.clone(),
-        free_bytes_min: config.recordings.free_disk_min.0,
-        free_percent_min: RECORDINGS_FREE_PERCENT_MIN,
-        key,
-    };
-    let rings =
-        media.cores.iter_mut().filter_map(|core| core.take_frames(Sink::Recorder)).collect();
-    let outbox = Arc::clone(outbox);
-    let on_event = Arc::new(move |event| {
-        if let RecorderEvent::Done(done) = &event
-            && done.outcome == RecordingOutcome::Completed
-        {
-            // Before Control hears of it: an order that a kill cuts off here is made again at the next
-            // start, because the row still runs.
-            order_upload(&outbox, done.account, done.recording);
-        }
-        if let Some(message) = recorded(event) {
-            answers.send_patiently(message);
-        }
-    });
-    Recorder::start(settings, rings, on_event).map_err(|error| ServeError::Recorder(error, root))
-}
-
-/// The client of applications' servers, and the resolver that it shares with SIP.
-fn start_webhooks(
-    config: &Config,
-    runtime: &Runtime,
-    addresses: &Addresses,
-) -> Result<(WebhookClient, Resolver), ServeError> {
-    let _inside = runtime.enter();
-    let resolver = Resolver::asking(&config.node.dns);
-    let settings = WebhookSettings {
-        user_agent: config.webhook.user_agent.clone(),
-        allow_private: config.webhook.allow_private.clone(),
-        own_listeners: addresses.own(),
-        edges: webhook_sources(config),
-        extra_roots: Vec::new(),
-    };
-    let intake = AudioIntake::new(config.limits.audio.0);
-    Ok((WebhookClient::new(settings, resolver.clone(), intake)?, resolver))
-}
-
-fn start_streams(
-    streams: &mut Streams,
-    media: &mut Media,
-    webhooks: &WebhookClient,
-    answers: Sender<Message>,
-) -> Result<(), ServeError> {
-    let parts = StreamsParts {
-        tls: webhooks.tls(),
-        rings: media.cores.iter_mut().filter_map(|core| core.take_frames(Sink::Stream)).collect(),
-        feeds: media.cores.iter_mut().map(::io::Core::take_feed).collect(),
-        sleeper: Arc::clone(&media.sinks[Sink::Stream]),
-        on_report: Arc::new(move |report| answers.send_patiently(stream_message(report))),
-    };
-    system("the thread of the streams", streams.start(parts))
-}
-
-fn start_recognition(
-    recognition: &mut Recognition,
-    media: &mut Media,
-    services: Services,
-    answers: Sender<Message>,
-) -> Result<(), ServeError> {
-    let rings = media.cores.iter_mut().filter_map(|core| core.take_frames(Sink::Recognition));
-    let parts = RecognitionParts {
-        rings: rings.collect(),
-        sleeper: Arc::clone(&media.sinks[Sink::Recognition]),
-        services,
-        on_report: Arc::new(move |report| answers.send_patiently(recognition_message(report))),
-    };
-    system("the thread of the recognition", recognition.start(parts))
-}
-
-fn start_prompts(
-    config: &Config,
-    data: &DataDir,
-    runtime: &Runtime,
-    webhooks: WebhookClient,
-) -> PromptLoader {
-    let _inside = runtime.enter();
-    let pico = start_pico(config, data, webhooks.intake());
-    let voices = Voices::new(&config.speech, &config.voices, pico, &webhooks);
-    PromptLoader::new(webhooks, voices)
-}
-
-fn start_jobs(
-    prompts: PromptLoader,
-    runtime: &Runtime,
-    sip: SipResolver,
-    webhooks: WebhookClient,
-    answers: Sender<Message>,
-    (recorder, streams, recognition): (Recorder, Streams, Recognition),
-) -> Jobs {
-    Jobs {
-        runtime: runtime.handle().clone(),
-        answers,
-        webhooks,
-        sip,
-        prompts,
-        recorder: Some(recorder),
-        streams,
-        recognition,
-        running: Arc::new(AtomicUsize::new(0)),
-        prompts_running: BTreeMap::new(),
-    }
-}
-
-/// Starts the built-in voice, if it is one of the engines. Without it calls go on: a <Say> that no other engine
-/// speaks fails with its code, and the log says why once.
-fn start_pico(
-    config: &Config,
-    data: &DataDir,
-    intake: &AudioIntake,
-) -> Result<SpeechService, SpeechError> {
-    if !config.speech.engine.contains(&SpeechEngine::Pico) {
-        return Err(SpeechError::Unavailable("speech.engine does not have pico".to_owned()));
-    }
-    let program =
-        Program::this_binary().map_err(|error| SpeechError::Unavailable(error.to_string()));
-    let speech = program.and_then(|program| {
-        let settings = SpeechSettings {
-            voices_dir: data.path().join("voices"),
-            program,
-            workers: SPEECH_WORKERS,
-        };
-        SpeechService::start(settings, intake)
-    });
-    if let Err(error) = &speech {
-        tracing::error!(%error, "the built-in voice cannot speak");
-    }
-    speech
-}
-
 /// Host and port in `RecordingUrl`. A listener on all addresses appears as the loopback address.
 fn api_host(addresses: &Addresses) -> SocketAddr {
     let first = addresses.http.first().copied();
@@ -546,8 +368,3 @@ fn api_host(addresses: &Addresses) -> SocketAddr {
         IpAddr::V6(_) => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, first.port())),
     }
 }
-
-const HTTP_WORKERS: usize = 2;
-
-/// Below this share of free disk, in percent, no recording begins.
-const RECORDINGS_FREE_PERCENT_MIN: u64 = 5;
