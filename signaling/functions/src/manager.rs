@@ -15,6 +15,7 @@ use shared::limits::{
     FUNCTION_WALL_MS, FUNCTION_WORKERS_MAX, FUNCTIONS_RUNNING_ACCOUNT_MAX, FUNCTIONS_WAITING_MAX,
 };
 use shared::{AccountSid, CallSid, Code};
+use store::Sealer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -32,10 +33,12 @@ use crate::process::{Answered, Process, Program, Serving};
 use crate::service::{Environment, Kind, Service, Version, Visibility};
 
 /// The settings of the functions.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FunctionsSettings {
     /// Where services are kept.
     pub folder: PathBuf,
+    /// Seals the values of variables there.
+    pub sealer: Arc<dyn Sealer>,
     /// The command line of a worker.
     pub program: Program,
     /// `functions.packages`: a folder of npm packages; empty: none.
@@ -102,7 +105,7 @@ impl Functions {
             _ => {}
         }
         let inner = Inner {
-            catalogue: Catalogue::open(&settings.folder)?,
+            catalogue: Catalogue::open(&settings.folder, Arc::clone(&settings.sealer))?,
             settings,
             logs: Logs::default(),
             meters: Arc::default(),

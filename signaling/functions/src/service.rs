@@ -173,6 +173,11 @@ pub(crate) struct Variable {
 }
 
 impl Service {
+    /// The variables of all environments.
+    pub(crate) fn variables_mut(&mut self) -> impl Iterator<Item = &mut Variable> {
+        self.environments.iter_mut().flat_map(|environment| &mut environment.variables)
+    }
+
     /// The owner; `None` in a file that was changed by hand.
     pub(crate) fn owner(&self) -> Option<AccountSid> {
         self.account.parse().ok()

@@ -33,6 +33,7 @@ use webhook::{Fetch, HostedAnswer, HostedAnswering, HostedRequest, TransferBound
 use super::error::ServeError;
 use crate::data_dir::DataDir;
 use crate::inbox::Message;
+use crate::sealing::KeyFileSealer;
 
 /// Starts the functions. `rest` gets the REST API when it is there, before the first call.
 pub(super) fn start_functions(
@@ -56,7 +57,9 @@ pub(super) fn start_functions(
     };
     let program = program.map_err(broken)?;
     let packages = config.packages.clone();
-    let settings = FunctionsSettings { folder: folder.clone(), program, packages, base, is_signed };
+    let sealer = Arc::new(KeyFileSealer::new(&data.key));
+    let settings =
+        FunctionsSettings { folder: folder.clone(), sealer, program, packages, base, is_signed };
     let outside = Arc::new(Gateway { client: client.clone(), rest, messages });
     Functions::start(settings, outside).map_err(|error| ServeError::Functions(error, folder))
 }
