@@ -14,7 +14,9 @@ use shared::{
     RecordingSid, StreamSid, TlsFailure,
 };
 use sip::{Destination, SessionId};
-use store::{CallCommand, ConferenceCommand, NotificationLevel, Outcome, QueueCommand, Write};
+use store::{
+    CallCommand, ConferenceCommand, HttpMessages, NotificationLevel, Outcome, QueueCommand, Write,
+};
 
 use crate::settings::ControlSettings;
 use crate::tokens::{ApiToken, CommitToken};
@@ -192,6 +194,8 @@ pub struct HostedAlert {
     pub level: NotificationLevel,
     /// What happened.
     pub sentence: String,
+    /// The request that it is about.
+    pub exchange: Option<HttpMessages>,
 }
 
 /// The end of tries to upload a recording, or a late success.

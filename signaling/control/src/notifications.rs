@@ -43,12 +43,15 @@ impl Control {
         sentence: String,
     ) {
         let level = NotificationLevel::Error;
-        self.alert_in_words(now, HostedAlert { account, call: None, code, level, sentence });
+        self.alert_in_words(
+            now,
+            HostedAlert { account, call: None, code, level, sentence, exchange: None },
+        );
     }
 
     /// Notifies an account of what another part of the gateway found.
     pub(crate) fn alert_in_words(&mut self, now: Now, alert: HostedAlert) {
-        let HostedAlert { account, call, code, level, sentence } = alert;
+        let HostedAlert { account, call, code, level, sentence, exchange } = alert;
         // At the rate of refusals: a bucket that is down refuses every recording, and a function fails with each call.
         if !self.alerts.take(now.mono, account, code) {
             return;
@@ -60,7 +63,7 @@ impl Control {
             level,
             error_code: code,
             message: sentence,
-            exchange: None,
+            exchange,
             created_ms: now.unix_ms,
         };
         self.commit(None, Change::AddNotification(Arc::new(record)));

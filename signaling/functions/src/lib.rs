@@ -17,6 +17,7 @@ mod app;
 mod archive;
 mod catalogue;
 mod event;
+mod exchange;
 mod fetches;
 mod logs;
 mod manager;

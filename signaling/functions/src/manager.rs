@@ -15,7 +15,7 @@ use shared::limits::{
     FUNCTION_WALL_MS, FUNCTION_WORKERS_MAX, FUNCTIONS_RUNNING_ACCOUNT_MAX, FUNCTIONS_WAITING_MAX,
 };
 use shared::{AccountSid, CallSid, Code};
-use store::Sealer;
+use store::{HttpMessages, Sealer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -24,6 +24,7 @@ use crate::app::AppFolder;
 use crate::archive::Archive;
 use crate::catalogue::{Catalogue, new_sid};
 use crate::event::event;
+use crate::exchange;
 use crate::logs::{Line, Logs};
 use crate::message::{Deployed, Invoke, Level};
 use crate::meters::FunctionMeters;
@@ -83,6 +84,8 @@ struct Found {
     owner: AccountSid,
     /// The owner's call that sent the request.
     call: Option<CallSid>,
+    /// The request, for alerts.
+    exchange: Option<HttpMessages>,
 }
 
 /// An invocation that runs, for its log lines.
@@ -91,6 +94,7 @@ struct Running {
     function: String,
     request: String,
     call: Option<CallSid>,
+    exchange: Option<HttpMessages>,
 }
 
 impl Functions {
@@ -126,7 +130,8 @@ impl Functions {
         let (Some(version), Some(owner)) = (version, service.owner()) else { return Some(missing) };
         let caller = request.caller.filter(|caller| caller.account == owner);
         let call = caller.map(|caller| caller.call);
-        let found = Found { service, environment, version, owner, call };
+        let exchange = exchange::of(&request);
+        let found = Found { service, environment, version, owner, call, exchange };
         match found.version.visibility {
             Visibility::Private => return Some(missing),
             Visibility::Protected if !self.is_signed(&request, owner).await => {
@@ -200,7 +205,8 @@ impl Functions {
         let (path, status) = (&found.version.path, answer.status.as_u16());
         let sentence = format!("{path} answered {status}: {text}");
         let (account, call) = (found.owner, found.call);
-        self.inner.outside.alert(FunctionAlert { account, call, code, sentence });
+        let exchange = found.exchange.clone().map(|asked| exchange::answered(asked, answer));
+        self.inner.outside.alert(FunctionAlert { account, call, code, sentence, exchange });
     }
 
     /// Runs a function; its outcome for the counters, and its answer.
@@ -271,7 +277,8 @@ impl Functions {
         let id = process.number();
         let function = found.version.path.trim_start_matches('/').to_owned();
         let item = found.version.item.clone();
-        let invocation = Running { function: item, request: new_sid("RQ"), call: found.call };
+        let (request, exchange) = (new_sid("RQ"), found.exchange.clone());
+        let invocation = Running { function: item, request, call: found.call, exchange };
         running.lock().insert(id, invocation);
         let wall_ms = u64::try_from(left.as_millis()).unwrap_or(0);
         let answered = process.invoke(Invoke { id, function, event, context, wall_ms }).await;
@@ -362,7 +369,7 @@ impl Functions {
         let (logs, meters) = (self.inner.logs.clone(), Arc::clone(&self.inner.meters));
         let (outside, owner) = (Arc::clone(&self.inner.outside), *owner);
         let on_line = move |id: u64, level: Level, text: String| {
-            let Running { function, request, call } =
+            let Running { function, request, call, exchange } =
                 running.lock().get(&id).cloned().unwrap_or_default();
             meters.functions_log_lines_total.count();
             let code = match level {
@@ -372,7 +379,7 @@ impl Functions {
             };
             if let Some(code) = code {
                 let sentence = text.clone();
-                outside.alert(FunctionAlert { account: owner, call, code, sentence });
+                outside.alert(FunctionAlert { account: owner, call, code, sentence, exchange });
             }
             tracing::info!(target: "functions", service = line.service, function, ?level, "{text}");
             logs.add(Line {

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use shared::{AccountSid, CallSid, Code};
+use store::HttpMessages;
 use url::Url;
 
 /// A value in the making.
@@ -47,6 +48,9 @@ pub struct FunctionAlert {
     pub code: Code,
     /// What happened.
     pub sentence: String,
+    /// The request that ran the function, with its answer if there is one; `None`: it has another method than GET and POST,
+    /// or no request was at fault.
+    pub exchange: Option<HttpMessages>,
 }
 
 /// The gateway around the functions.

@@ -120,6 +120,7 @@ fn create(it: &Request<'_>, service: &Service) -> Answered {
                 call: None,
                 code: Code::FUNCTION_BUILD_FAILED,
                 sentence: format!("{}: {reason}", service.unique_name),
+                exchange: None,
             });
         }
     }

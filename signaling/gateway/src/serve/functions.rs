@@ -138,14 +138,14 @@ impl Outside for Gateway {
     }
 
     fn alert(&self, alert: FunctionAlert) {
-        let FunctionAlert { account, call, code, sentence } = alert;
+        let FunctionAlert { account, call, code, sentence, exchange } = alert;
         let level = match code {
             Code::FUNCTION_CLIENT_ERROR | Code::FUNCTION_PRINTED_WARNING => {
                 NotificationLevel::Warning
             }
             _ => NotificationLevel::Error,
         };
-        let alert = HostedAlert { account, call, code, level, sentence };
+        let alert = HostedAlert { account, call, code, level, sentence, exchange };
         // Where the inbox is full, calls come first: the log has the sentence.
         let _ = self.messages.send(Message::Input(Input::HostedAlert(alert)));
     }

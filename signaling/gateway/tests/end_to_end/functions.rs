@@ -146,6 +146,8 @@ exports.handler = (context, event, callback) => {
     let alert = alerts.iter().find(|alert| alert["error_code"] == "82002");
     let text = alert.and_then(|alert| alert["alert_text"].as_str()).unwrap_or_default();
     assert!(text.contains("%2Fit+answered+500"), "{page}");
+    let asked_for = alert.and_then(|alert| alert["request_url"].as_str());
+    assert_eq!(asked_for, Some(format!("{url}/it").as_str()), "{page}");
     let call = alert.and_then(|alert| alert["resource_sid"].as_str());
     let asked = application.asked();
     assert!(call.is_some(), "{page}");
