@@ -13,7 +13,7 @@ use crate::format::Format;
 use crate::head::Head;
 use crate::memory::Charge;
 use crate::mp3::Mp3;
-use crate::resample::{PROMPT_HZ, RATES_HZ, Resampler};
+use crate::resample::{RATES_HZ, Resampler};
 use crate::samples::{Pushed, Samples, UNKNOWN_FIRST_BYTES};
 
 /// A decoder into both laws.
@@ -122,15 +122,10 @@ impl<S: Samples> Decoding<S> {
 }
 
 impl Decoder {
-    /// Linear samples of 8,000 Hz, little-endian and without a head: `bytes` of them.
-    pub fn of_samples(bytes: u64) -> Self {
-        Self::of_pcm(PROMPT_HZ, bytes)
-    }
-
     /// Linear samples of 16 bits, little-endian and without a head: at most `bytes`, of a rate that the
     /// caller has checked.
     pub fn of_pcm(rate_hz: u32, bytes: u64) -> Self {
-        let audio = Audio::of(Format::samples(rate_hz, bytes), Some(bytes), bytes);
+        let audio = Audio::of(Format::samples(rate_hz, bytes), None, bytes);
         Self { stage: Stage::Audio(audio), length: None, read: 0, made: Laws::default() }
     }
 

@@ -23,5 +23,5 @@ pub use decoder::{Decoder, decode};
 pub use error::AudioError;
 pub use intake::{AudioIntake, Encoding, IntakeError, Load};
 pub use memory::{AudioMemory, AudioMemoryFigures, Charge, NoRoom};
-pub use resample::to_prompt_rate;
+pub use resample::{Resampler, to_prompt_rate};
 pub use samples::Pushed;

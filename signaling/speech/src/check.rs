@@ -38,7 +38,8 @@ pub async fn check(
         SpeechEngine::Pico => match SpeechService::start(built_in, &intake) {
             Ok(service) => {
                 for language in Language::ALL {
-                    let spoken = service.speak(&Speech::plain(WORD), language).await;
+                    let word = Speech::plain(WORD);
+                    let spoken = service.speak(&word, language, &mut |_| {}).await;
                     checked.note(language.code(), spoken.map(|prompt| prompt.mulaw.len()));
                 }
             }

@@ -16,6 +16,11 @@ const MEMORY_BYTES: usize = 8 * 1024 * 1024;
 /// Samples read from the engine in one step; the size of its buffer is a 16-bit number.
 const STEP_SAMPLES: usize = 8_192;
 
+const SILENCE: [i16; STEP_SAMPLES] = [0; STEP_SAMPLES];
+
+/// Takes samples; an error ends the text.
+pub(crate) type Hearer<'a> = &'a mut dyn FnMut(&[i16]) -> Result<(), String>;
+
 /// An engine with the voice of one language.
 pub(crate) struct Pico {
     engine: Engine,
@@ -34,47 +39,49 @@ impl Pico {
         Ok(Self { engine: engine_of_complete_voice(voice)? })
     }
 
-    /// Speaks markup, as samples at [`PICO_HZ`].
-    pub(crate) fn speak(&mut self, markup: &str) -> Result<Vec<i16>, String> {
-        let mut samples = Vec::new();
+    /// Speaks markup to a hearer, as samples at [`PICO_HZ`] while they are made.
+    pub(crate) fn speak(&mut self, markup: &str, hearer: Hearer<'_>) -> Result<(), String> {
+        let mut spoken = Spoken { samples: 0, hearer };
         for (index, piece) in markup.split(PAUSE).enumerate() {
             match index % 2 {
                 0 if piece.is_empty() => {}
-                0 => self.say(piece, &mut samples)?,
+                0 => self.say(piece, &mut spoken)?,
                 _ => {
                     let ms: usize =
                         piece.parse().map_err(|_| "a pause has no length".to_owned())?;
-                    let silence = ms.saturating_mul(PICO_HZ as usize / 1_000);
-                    check_length(samples.len().saturating_add(silence))?;
-                    samples.resize(samples.len() + silence, 0);
+                    let mut silence = ms.saturating_mul(PICO_HZ as usize / 1_000);
+                    while silence > 0 {
+                        let step = silence.min(STEP_SAMPLES);
+                        spoken.push(&SILENCE[..step])?;
+                        silence -= step;
+                    }
                 }
             }
         }
-        Ok(samples)
+        Ok(())
     }
 
-    fn say(&mut self, markup: &str, samples: &mut Vec<i16>) -> Result<(), String> {
+    fn say(&mut self, markup: &str, spoken: &mut Spoken<'_>) -> Result<(), String> {
         // A zero byte at the end makes the engine speak the text so far.
         let text = [markup.as_bytes(), &[0]].concat();
         let mut rest = text.as_slice();
         while !rest.is_empty() {
             let taken = self.engine.put_text(rest).map_err(explain)?;
             rest = rest.get(taken..).unwrap_or(&[]);
-            let before = samples.len();
-            self.drain(samples)?;
-            if taken == 0 && samples.len() == before {
+            let before = spoken.samples;
+            self.drain(spoken)?;
+            if taken == 0 && spoken.samples == before {
                 return Err("the voice takes no more of the text".to_owned());
             }
         }
         Ok(())
     }
 
-    fn drain(&mut self, samples: &mut Vec<i16>) -> Result<(), String> {
+    fn drain(&mut self, spoken: &mut Spoken<'_>) -> Result<(), String> {
         let mut step = [0i16; STEP_SAMPLES];
         loop {
             let (count, status) = self.engine.get_data(&mut step[..]).map_err(explain)?;
-            samples.extend(step.iter().take(count));
-            check_length(samples.len())?;
+            spoken.push(step.get(..count).unwrap_or_default())?;
             if status == EngineStatus::Idle {
                 return Ok(());
             }
@@ -92,11 +99,20 @@ fn engine_of_complete_voice(voice: Rc<RefCell<Voice>>) -> Result<Engine, PicoErr
     unsafe { Voice::create_engine(voice) }
 }
 
-fn check_length(samples: usize) -> Result<(), String> {
-    if samples > SPEECH_S_MAX * PICO_HZ as usize {
-        return Err(format!("the text takes longer than {SPEECH_S_MAX} s to speak"));
+/// What was spoken of one text.
+struct Spoken<'a> {
+    samples: usize,
+    hearer: Hearer<'a>,
+}
+
+impl Spoken<'_> {
+    fn push(&mut self, samples: &[i16]) -> Result<(), String> {
+        self.samples += samples.len();
+        if self.samples > SPEECH_S_MAX * PICO_HZ as usize {
+            return Err(format!("the text takes longer than {SPEECH_S_MAX} s to speak"));
+        }
+        (self.hearer)(samples)
     }
-    Ok(())
 }
 
 fn explain(error: PicoError) -> String {

@@ -13,12 +13,12 @@ use call::Speech;
 use shared::{Prompt, limits};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, timeout};
 
 use crate::error::SpeechError;
-use crate::filling::{Bounds, Filling};
-use crate::frame::{self, ANSWER_BYTES_MAX, NOISE_BYTES_MAX, READY};
+use crate::filling::{Bounds, Filling, Hearer};
+use crate::frame::{self, Answer, HEAD_BYTES, NOISE_BYTES_MAX, READY, SPEECH_BYTES_MAX};
 use crate::language::Language;
 use crate::markup::markup;
 
@@ -78,7 +78,14 @@ pub struct SpeechService {
 struct Job {
     language: Language,
     markup: String,
-    reply: oneshot::Sender<Result<Prompt, SpeechError>>,
+    answers: mpsc::Sender<Answered>,
+}
+
+/// What a keeper answers to a job: audio, and at last the result.
+enum Answered {
+    /// The next samples, mu-law.
+    Audio(Vec<u8>),
+    Spoken(Result<Prompt, SpeechError>),
 }
 
 impl SpeechService {
@@ -103,23 +110,36 @@ impl SpeechService {
         Ok(Self { jobs })
     }
 
-    /// Speaks a text, within 30 s.
+    /// Speaks a text, within 30 s. `hearer` gets the audio while it is made.
     ///
     /// # Errors
     /// [`SpeechError`], which names the cause: the text, the load or the system.
-    pub async fn speak(&self, speech: &Speech, language: Language) -> Result<Prompt, SpeechError> {
+    pub async fn speak(
+        &self,
+        speech: &Speech,
+        language: Language,
+        hearer: Hearer<'_>,
+    ) -> Result<Prompt, SpeechError> {
         let characters = speech.characters();
         if characters > limits::SAY_CHARACTERS_MAX {
             return Err(SpeechError::TooLong(characters));
         }
-        let (reply, answer) = oneshot::channel();
-        let job = Job { language, markup: markup(speech), reply };
+        let (answers, mut answered) = mpsc::channel(ANSWERS_MAX);
+        let job = Job { language, markup: markup(speech), answers };
         self.jobs.try_send(job).map_err(|_| SpeechError::Busy(QUEUE_MAX))?;
-        match timeout(SPEAK_MAX, answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(SpeechError::Unavailable("the worker's keeper ended".to_owned())),
-            Err(_) => Err(SpeechError::Timeout(SPEAK_MAX)),
-        }
+        let spoken = async {
+            loop {
+                match answered.recv().await {
+                    Some(Answered::Audio(audio)) => hearer(&audio),
+                    Some(Answered::Spoken(result)) => return result,
+                    None => {
+                        let ended = "the worker's keeper ended".to_owned();
+                        return Err(SpeechError::Unavailable(ended));
+                    }
+                }
+            }
+        };
+        timeout(SPEAK_MAX, spoken).await.unwrap_or(Err(SpeechError::Timeout(SPEAK_MAX)))
     }
 }
 
@@ -136,15 +156,20 @@ impl Keeper {
             let job = queue.lock().await.recv().await;
             let Some(job) = job else { return };
             // The request may have been cancelled while it waited.
-            if job.reply.is_closed() {
+            if job.answers.is_closed() {
                 continue;
             }
-            let result = self.speak(job.language, &job.markup).await;
-            let _ = job.reply.send(result);
+            let result = self.speak(job.language, &job.markup, &job.answers).await;
+            let _ = job.answers.send(Answered::Spoken(result)).await;
         }
     }
 
-    async fn speak(&mut self, language: Language, markup: &str) -> Result<Prompt, SpeechError> {
+    async fn speak(
+        &mut self,
+        language: Language,
+        markup: &str,
+        answers: &mpsc::Sender<Answered>,
+    ) -> Result<Prompt, SpeechError> {
         let mut worker = match self.worker.take().filter(|worker| worker.language == language) {
             Some(worker) => worker,
             None => Worker::start(&self.settings, language).await?,
@@ -152,8 +177,10 @@ impl Keeper {
         // Only a worker that has spoken is put back. In every other case it is dropped, which kills it:
         // its pipe may hold the rest of an answer.
         let request = frame::request(language, markup);
-        let deadline = Instant::now() + ROOM_MAX;
-        match timeout(REQUEST_MAX, worker.exchange(&request, &self.memory, deadline)).await {
+        let room_by = Instant::now() + ROOM_MAX;
+        let bounds = Bounds { pcm_rate: PROMPT_HZ, bytes_max: SPEECH_BYTES_MAX, room_by };
+        let exchange = worker.exchange(&request, &self.memory, bounds, answers);
+        match timeout(REQUEST_MAX, exchange).await {
             Ok(Ok(Ok(prompt))) => {
                 self.worker = Some(worker);
                 Ok(prompt)
@@ -225,55 +252,52 @@ impl Worker {
         Ok(())
     }
 
-    /// Sends a text and reads the speech in pieces, so that no copy besides the prompt is held.
+    /// Sends a text, and hands the speech on while it is read.
     async fn exchange(
         &mut self,
         request: &[u8],
         memory: &AudioMemory,
-        deadline: Instant,
+        bounds: Bounds,
+        answers: &mpsc::Sender<Answered>,
     ) -> io::Result<Result<Prompt, SpeechError>> {
         self.requests.write_all(request).await?;
         self.requests.flush().await?;
-        let length = self.answers.read_u32_le().await? as usize;
-        let kind = self.answers.read_u8().await?;
-        let length = match length.checked_sub(1) {
-            Some(body) if length <= ANSWER_BYTES_MAX => body,
-            _ => return Err(nonsense()),
-        };
-        match kind {
-            frame::KIND_SAMPLES => self.read_samples(length, memory, deadline).await,
-            frame::KIND_FAILURE if length <= frame::FAILURE_BYTES_MAX => {
-                let mut sentence = vec![0; length];
-                self.answers.read_exact(&mut sentence).await?;
-                let sentence = String::from_utf8_lossy(&sentence).into_owned();
-                Ok(Err(SpeechError::Unspeakable(sentence)))
+        let fresh = parking_lot::Mutex::new(Vec::new());
+        let mut hearer = |audio: &[u8]| fresh.lock().extend_from_slice(audio);
+        let decoder = Decoder::of_pcm(PROMPT_HZ, bounds.bytes_max);
+        let mut filling = Filling::of(decoder, memory, bounds, &mut hearer);
+        let hand_on = async || {
+            let audio = std::mem::take(&mut *fresh.lock());
+            if !audio.is_empty() {
+                // Where nobody waits any more, the worker still has to be heard to the end.
+                let _ = answers.send(Answered::Audio(audio)).await;
             }
-            _ => Err(nonsense()),
+        };
+        loop {
+            match self.read_answer().await? {
+                Answer::Samples(samples) => {
+                    if let Err(error) = filling.push(&samples).await {
+                        return Ok(Err(error));
+                    }
+                    hand_on().await;
+                }
+                Answer::End => {
+                    let finished = filling.finish();
+                    hand_on().await;
+                    return Ok(finished);
+                }
+                Answer::Failure(sentence) => return Ok(Err(SpeechError::Unspeakable(sentence))),
+            }
         }
     }
 
-    async fn read_samples(
-        &mut self,
-        length: usize,
-        memory: &AudioMemory,
-        deadline: Instant,
-    ) -> io::Result<Result<Prompt, SpeechError>> {
-        let bytes_max = length as u64;
-        let bounds = Bounds { pcm_rate: PROMPT_HZ, bytes_max, room_by: deadline };
-        let mut nobody = |_: &[u8]| {};
-        let decoder = Decoder::of_samples(bytes_max);
-        let mut filling = Filling::of(decoder, memory, bounds, &mut nobody);
-        let mut piece = [0; PIECE_BYTES];
-        let mut left = length;
-        while left > 0 {
-            let size = left.min(PIECE_BYTES);
-            self.answers.read_exact(&mut piece[..size]).await?;
-            left -= size;
-            if let Err(error) = filling.push(&piece[..size]).await {
-                return Ok(Err(error));
-            }
-        }
-        Ok(filling.finish())
+    async fn read_answer(&mut self) -> io::Result<Answer> {
+        let mut head = [0; HEAD_BYTES];
+        self.answers.read_exact(&mut head).await?;
+        let (kind, length) = Answer::head(head).ok_or_else(nonsense)?;
+        let mut body = vec![0; length];
+        self.answers.read_exact(&mut body).await?;
+        Answer::parse(kind, body).ok_or_else(nonsense)
     }
 }
 
@@ -283,8 +307,8 @@ fn nonsense() -> io::Error {
 
 /// Samples a second of a worker's answer.
 const PROMPT_HZ: u32 = 8_000;
-/// Bytes of samples read from a worker at once.
-const PIECE_BYTES: usize = 16 * 1024;
+/// Pieces that a worker is ahead of whoever listens. Past it the worker waits.
+const ANSWERS_MAX: usize = 4;
 
 /// Writes each voice that is missing or has another length, which repairs a partly written one.
 fn write_voices(folder: &Path) -> io::Result<()> {
@@ -327,8 +351,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let service = start(settings(folder.path())).unwrap();
         for language in Language::ALL {
-            let spoken =
-                service.speak(&Speech::plain("One, two, three: hello."), language).await.unwrap();
+            let spoken = say(&service, "One, two, three: hello.", language).await.unwrap();
             let peak = peak(&spoken);
             assert!((4_000..32_000).contains(&peak), "{language:?}: {peak}");
             assert!((1_000..6_000).contains(&spoken.duration_ms()), "{}", spoken.duration_ms());
@@ -342,7 +365,7 @@ mod tests {
         let service = start(settings(folder.path())).unwrap();
         let text = "Please hold the line, seven operators are busy. Oh no! Hee hee, moo, lululu, aaah, 4 7 1 1.";
         for language in Language::ALL {
-            let spoken = service.speak(&Speech::plain(text), language).await.unwrap();
+            let spoken = say(&service, text, language).await.unwrap();
             for codec in [Codec::Pcmu, Codec::Pcma] {
                 let mut detector = plane::dtmf::Detector::default();
                 detector.hear(codec, spoken.samples(codec), |event, _| {
@@ -358,8 +381,38 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let service = start(settings(folder.path())).unwrap();
         let text = "<volume level=\"500\"/> WHAT A HUGE NOISE! Papa, papa, papa! 👍 \u{1}";
-        let spoken = service.speak(&Speech::plain(text), Language::German).await.unwrap();
+        let spoken = say(&service, text, Language::German).await.unwrap();
         assert!(peak(&spoken) < 32_000);
+    }
+
+    #[tokio::test]
+    async fn speech_is_heard_while_it_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let service = start(settings(folder.path())).unwrap();
+        let text = "The first words are heard while the last ones are still being made. ".repeat(8);
+        let (mut heard, mut pieces) = (Vec::new(), 0);
+        let mut hearer = |audio: &[u8]| {
+            heard.extend_from_slice(audio);
+            pieces += 1;
+        };
+        let speech = Speech::plain(text);
+        let spoken = service.speak(&speech, Language::ALL[0], &mut hearer).await.unwrap();
+        assert_eq!(heard, spoken.mulaw);
+        assert!(pieces > 10 && spoken.duration_ms() > 20_000, "{pieces}");
+    }
+
+    #[tokio::test]
+    async fn a_worker_speaks_on_where_nobody_listens_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let service = start(settings(folder.path())).unwrap();
+        let long = Speech::plain("Radio. ".repeat(200));
+        let begun = tokio::sync::Notify::new();
+        let mut hearer = |_: &[u8]| begun.notify_one();
+        tokio::select! {
+            spoken = service.speak(&long, Language::German, &mut hearer) => panic!("{spoken:?}"),
+            () = begun.notified() => {}
+        }
+        assert!(say(&service, "Radio", Language::German).await.is_ok());
     }
 
     /// The effect of each SSML element on one sentence.
@@ -371,7 +424,7 @@ mod tests {
         let said = async |words: &str, manner: Manner| {
             let text = words.to_owned();
             let speech = Speech { parts: vec![Part::Text { text, manner }] };
-            service.speak(&speech, Language::ALL[0]).await.unwrap()
+            service.speak(&speech, Language::ALL[0], &mut |_| {}).await.unwrap()
         };
         let length = |prompt: &Prompt| prompt.mulaw.len();
         let plain = said("One hundred and five.", Manner::PLAIN).await;
@@ -394,7 +447,7 @@ mod tests {
         let (sounds, word) = (said("one", sounds).await, said("one", Manner::PLAIN).await);
         assert!(sounds != word, "the sounds replace the word");
         let paused = Speech { parts: vec![Part::Pause(1_000), Part::Pause(500)] };
-        let paused = service.speak(&paused, Language::ALL[0]).await.unwrap();
+        let paused = service.speak(&paused, Language::ALL[0], &mut |_| {}).await.unwrap();
         assert_eq!(paused.duration_ms(), 1_500);
     }
 
@@ -415,12 +468,9 @@ mod tests {
         let service = start(settings(folder.path())).unwrap();
         for odd in ["", "%é%", "....", "👍 مرحبا", "\u{202e}x"] {
             for language in [Language::German, Language::ALL[0]] {
-                assert!(
-                    service.speak(&Speech::plain("Radio"), language).await.unwrap().duration_ms()
-                        > 0
-                );
+                assert!(say(&service, "Radio", language).await.unwrap().duration_ms() > 0);
                 // Whether it is spoken or fails, the next text must be spoken.
-                let _ = service.speak(&Speech::plain(odd), language).await;
+                let _ = say(&service, odd, language).await;
             }
         }
     }
@@ -431,7 +481,7 @@ mod tests {
         let service = start(settings(folder.path())).unwrap();
         for token in ["7", "abcde", "x-"] {
             let text = token.repeat(200 / token.len());
-            let spoken = service.speak(&Speech::plain(text), Language::ALL[0]).await.unwrap();
+            let spoken = say(&service, &text, Language::ALL[0]).await.unwrap();
             assert!(spoken.duration_ms() > 1_000, "{token}: {}", spoken.duration_ms());
         }
     }
@@ -442,13 +492,16 @@ mod tests {
         let intake = AudioIntake::new(0);
         let memory = intake.memory();
         let service = SpeechService::start(settings(folder.path()), &intake).unwrap();
-        let spoken = service.speak(&Speech::plain("Radio"), Language::German).await.unwrap();
+        let spoken = say(&service, "Radio", Language::German).await.unwrap();
         assert_eq!(memory.figures().used, spoken.mulaw.len() * 2);
         drop(spoken);
         let _others: Vec<_> = std::iter::from_fn(|| memory.try_reserve(1024 * 1024)).collect();
         let mut worker = Worker::start(&settings(folder.path()), Language::German).await.unwrap();
         let request = frame::request(Language::German, &"Radio. ".repeat(200));
-        let failure = worker.exchange(&request, memory, Instant::now()).await.unwrap();
+        let bounds =
+            Bounds { pcm_rate: PROMPT_HZ, bytes_max: SPEECH_BYTES_MAX, room_by: Instant::now() };
+        let (answers, _answered) = mpsc::channel(ANSWERS_MAX);
+        let failure = worker.exchange(&request, memory, bounds, &answers).await.unwrap();
         assert!(matches!(failure, Err(SpeechError::NoRoom(_))), "{failure:?}");
     }
 
@@ -458,12 +511,13 @@ mod tests {
         let settings = Arc::new(settings(folder.path()));
         let mut keeper = Keeper { settings, memory: AudioMemory::new(1 << 24), worker: None };
         write_voices(folder.path()).unwrap();
-        assert!(keeper.speak(Language::German, "Guten Tag").await.is_ok());
+        let (answers, _) = mpsc::channel(ANSWERS_MAX);
+        assert!(keeper.speak(Language::German, "Guten Tag", &answers).await.is_ok());
         keeper.worker.as_mut().unwrap()._process.start_kill().unwrap();
         keeper.worker.as_mut().unwrap()._process.wait().await.unwrap();
-        assert!(keeper.speak(Language::German, "Guten Tag").await.is_err());
+        assert!(keeper.speak(Language::German, "Guten Tag", &answers).await.is_err());
         assert!(keeper.worker.is_none());
-        assert!(keeper.speak(Language::German, "Guten Tag").await.is_ok());
+        assert!(keeper.speak(Language::German, "Guten Tag", &answers).await.is_ok());
     }
 
     #[tokio::test]
@@ -471,12 +525,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let service = start(settings(folder.path())).unwrap();
         let long = Speech::plain("a".repeat(limits::SAY_CHARACTERS_MAX + 1));
-        assert_eq!(service.speak(&long, Language::German).await, Err(SpeechError::TooLong(4_097)));
+        assert_eq!(
+            service.speak(&long, Language::German, &mut |_| {}).await,
+            Err(SpeechError::TooLong(4_097))
+        );
         let program = Program { program: "/nowhere".into(), ..settings(folder.path()).program };
         let broken = SpeechSettings { program, ..settings(folder.path()) };
         let service = start(broken).unwrap();
         assert!(matches!(
-            service.speak(&Speech::plain("a"), Language::German).await,
+            say(&service, "a", Language::German).await,
             Err(SpeechError::Unavailable(_))
         ));
     }
@@ -494,6 +551,14 @@ mod tests {
         fs::write(folder.path().join(name), b"cut").unwrap();
         write_voices(folder.path()).unwrap();
         assert_eq!(fs::read(folder.path().join(name)).unwrap(), bytes);
+    }
+
+    async fn say(
+        service: &SpeechService,
+        text: &str,
+        language: Language,
+    ) -> Result<Prompt, SpeechError> {
+        service.speak(&Speech::plain(text), language, &mut |_| {}).await
     }
 
     fn start(settings: SpeechSettings) -> Result<SpeechService, SpeechError> {

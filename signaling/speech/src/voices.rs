@@ -207,11 +207,7 @@ impl Inner {
     ) -> Result<Prompt, SpeechError> {
         let service = self.pico.as_ref().map_err(Clone::clone)?;
         let language = Language::of_code(&route.voice).unwrap_or(Language::AmericanEnglish);
-        let prompt = service.speak(speech, language).await?;
-        if !prompt.mulaw.is_empty() {
-            hearer(&prompt.mulaw);
-        }
-        Ok(prompt)
+        service.speak(speech, language, hearer).await
     }
 
     /// Words go to the engine and pauses are made here, because plain text has none.

@@ -4,11 +4,11 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use audio::to_prompt_rate;
+use audio::Resampler;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::frame::{READY, REQUEST_BYTES_MAX, answer, parse_request};
+use crate::frame::{Answer, PIECE_SAMPLES_MAX, READY, REQUEST_BYTES_MAX, parse_request};
 use crate::language::Language;
 use crate::pico::{PICO_HZ, Pico};
 
@@ -40,18 +40,62 @@ fn serve(voices: &Path, requests: &mut impl Read, answers: &mut impl Write) -> i
     while let Some(bytes) = read_request(requests)? {
         allow_cpu_time()?;
         let result = match parse_request(&bytes) {
-            Some((language, text)) => speaker.speak(language, text),
+            Some((language, text)) => speaker.speak(language, text, Pieces::new(answers)),
             None => Err("the request makes no sense".to_owned()),
         };
-        answers.write_all(&answer(&result))?;
-        answers.flush()?;
+        let is_over = result.is_err();
+        write(answers, &result.map_or_else(Answer::Failure, |()| Answer::End))?;
         // After a failure the state of the engine is unknown. End; the gateway starts another process.
-        if result.is_err() {
+        if is_over {
             return Ok(());
         }
     }
     Ok(())
 }
+
+fn write(answers: &mut impl Write, answer: &Answer) -> io::Result<()> {
+    answers.write_all(&answer.framed())?;
+    answers.flush()
+}
+
+/// Writes the samples of one text while they are made.
+///
+/// The first piece is short, so that it can be heard at once. Each one after it is as long as all before, up to a
+/// second: the voice is many times faster than its listener, and fewer pieces wake the gateway less often.
+struct Pieces<'a, W> {
+    answers: &'a mut W,
+    waiting: Vec<i16>,
+    /// Samples of the next piece.
+    size: usize,
+}
+
+impl<'a, W: Write> Pieces<'a, W> {
+    const fn new(answers: &'a mut W) -> Self {
+        Self { answers, waiting: Vec::new(), size: FIRST_PIECE_SAMPLES }
+    }
+
+    /// Writes the pieces that are complete.
+    fn write_complete(&mut self) -> io::Result<()> {
+        while let Some(piece) = self.waiting.get(..self.size) {
+            write(self.answers, &Answer::samples(piece))?;
+            self.waiting.drain(..self.size);
+            self.size = (self.size * 2).min(PIECE_SAMPLES_MAX);
+        }
+        Ok(())
+    }
+
+    /// Writes the last piece.
+    fn finish(mut self) -> io::Result<()> {
+        self.write_complete()?;
+        match self.waiting.is_empty() {
+            true => Ok(()),
+            false => write(self.answers, &Answer::samples(&self.waiting)),
+        }
+    }
+}
+
+/// Samples of the first piece of a text: 20 ms.
+const FIRST_PIECE_SAMPLES: usize = 160;
 
 /// Reads a request; `None` at the end of the input: the gateway is gone or ends this worker.
 fn read_request(requests: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
@@ -77,7 +121,12 @@ struct Speaker {
 }
 
 impl Speaker {
-    fn speak(&mut self, language: Language, text: &str) -> Result<Vec<i16>, String> {
+    fn speak(
+        &mut self,
+        language: Language,
+        text: &str,
+        mut pieces: Pieces<'_, impl Write>,
+    ) -> Result<(), String> {
         let pico = match &mut self.loaded {
             Some((loaded, pico)) if *loaded == language => pico,
             Some((loaded, _)) => return Err(format!("this process speaks {}", loaded.code())),
@@ -88,9 +137,19 @@ impl Speaker {
                 &mut empty.insert((language, pico)).1
             }
         };
-        let samples = pico.speak(text)?;
-        Ok(to_prompt_rate(&samples, PICO_HZ))
+        let mut resampler = Resampler::new(PICO_HZ);
+        pico.speak(text, &mut |samples| {
+            resampler.push(samples, |sample| pieces.waiting.push(sample));
+            pieces.write_complete().map_err(unheard)
+        })?;
+        resampler.finish(|sample| pieces.waiting.push(sample));
+        pieces.finish().map_err(unheard)
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn unheard(error: io::Error) -> String {
+    format!("nobody takes the samples: {error}")
 }
 
 /// Drops every right that speech does not need: writing files, new processes, new privileges, core dumps.

@@ -10,9 +10,10 @@ use crate::gateway::{self, Gateway};
 
 /// What a worker says when it is ready.
 const READY: &[u8; 16] = b"\0sidetone-speech";
-/// American English is the first language of the worker, samples the first kind of its answers.
+/// American English is the first language of the worker; its answers are frames of samples and an end.
 const ENGLISH: u8 = 0;
 const SAMPLES: u8 = 0;
+const END: u8 = 1;
 
 /// The worker process of the voice.
 pub struct Voice {
@@ -41,13 +42,21 @@ impl Voice {
         self.stdin.write_all(&length.to_le_bytes()).expect("it reads");
         self.stdin.write_all(&[ENGLISH]).expect("it reads");
         self.stdin.write_all(text.as_bytes()).expect("it reads");
-        let mut length = [0; 4];
-        self.stdout.read_exact(&mut length).expect("it answers");
-        let mut answer = vec![0; u32::from_le_bytes(length) as usize];
-        self.stdout.read_exact(&mut answer).expect("it answers");
-        assert_eq!(answer[0], SAMPLES, "{text}: {}", String::from_utf8_lossy(&answer));
-        let pairs = answer[1..].chunks_exact(2);
-        phone_band(pairs.map(|pair| i16::from_le_bytes([pair[0], pair[1]])))
+        let mut samples = Vec::new();
+        loop {
+            let mut length = [0; 4];
+            self.stdout.read_exact(&mut length).expect("it answers");
+            let mut answer = vec![0; u32::from_le_bytes(length) as usize];
+            self.stdout.read_exact(&mut answer).expect("it answers");
+            match answer[0] {
+                SAMPLES => {
+                    let pairs = answer[1..].chunks_exact(2);
+                    samples.extend(pairs.map(|pair| i16::from_le_bytes([pair[0], pair[1]])));
+                }
+                END => return phone_band(samples.into_iter()),
+                _ => panic!("{text}: {}", String::from_utf8_lossy(&answer)),
+            }
+        }
     }
 }
 

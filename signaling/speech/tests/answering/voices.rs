@@ -108,7 +108,7 @@ async fn phrases(
         let manner = Manner { rate, pitch, ..Manner::PLAIN };
         for words in texts {
             let part = Part::Text { text: (*words).to_owned(), manner: manner.clone() };
-            let prompt = service.speak(&Speech { parts: vec![part] }, language).await;
+            let prompt = service.speak(&Speech { parts: vec![part] }, language, &mut |_| {}).await;
             let prompt = prompt.unwrap_or_else(|error| panic!("{words}: {error}"));
             let codes = prompt.samples(Codec::Pcmu).iter();
             let linear = codes.map(|code| f32::from(g711::decode(Codec::Pcmu, *code)));
