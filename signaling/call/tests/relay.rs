@@ -152,6 +152,31 @@ fn setup_comes_first_and_then_the_greeting_is_said() {
 }
 
 #[test]
+fn an_answer_is_said_without_the_silence_before_it_and_a_sentence_behind_another_with_it() {
+    let mut talk = Talk::new(terms());
+    talk.token("One. Two.", true);
+    let played = |talk: &Talk| talk.seen.played.len();
+    let number = talk.seen.orders[0].number;
+    let says = |talk: &mut Talk, number, audio: Vec<u8>| {
+        talk.session.making(number, Making::Audio(audio), &mut talk.seen);
+    };
+    // The voice is silent for 50 ms, in pieces of any length.
+    says(&mut talk, number, [QUIET; 2].concat());
+    assert_eq!(played(&talk), 0);
+    says(&mut talk, number, [&QUIET[..80], &LOUD, &QUIET, &LOUD[..80]].concat());
+    assert_eq!(played(&talk), 3, "10 ms of silence stay, and a pause between words does");
+    let FeedPart::Audio(first) = talk.seen.played[0] else { panic!("{:?}", talk.seen.played) };
+    assert_eq!(
+        (first[..80].to_vec(), first[80..].to_vec()),
+        (QUIET[80..].to_vec(), LOUD[80..].to_vec())
+    );
+    talk.session.making(number, Making::Done(None), &mut talk.seen);
+    let number = talk.seen.orders[1].number;
+    says(&mut talk, number, QUIET.to_vec());
+    assert_eq!(played(&talk), 4, "a pause between two sentences stays");
+}
+
+#[test]
 fn a_sentence_is_said_as_soon_as_it_is_whole() {
     let mut talk = Talk::new(terms());
     for token in ["It", " is", " here.", " You"] {

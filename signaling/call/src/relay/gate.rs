@@ -54,10 +54,10 @@ impl Gate {
 }
 
 /// Linear amplitude of a mu-law code (ITU-T G.711), without its sign.
-fn amplitude(code: u8) -> u16 {
+pub(super) const fn amplitude(code: u8) -> u16 {
     let code = !code;
     let exponent = (code >> 4) & 7;
-    let mantissa = u16::from(code & 15);
+    let mantissa = (code & 15) as u16;
     (((mantissa << 3) + 132) << exponent) - 132
 }
 

@@ -14,7 +14,7 @@
 
 use shared::{Code, FRAME_SAMPLES};
 
-use super::gate::Gate;
+use super::gate::{Gate, amplitude};
 use super::message::{self, Heard, Policy};
 use super::talk::{Content, Talk};
 use super::terms::{Interruptible, RelayTerms};
@@ -232,7 +232,8 @@ impl RelaySession {
         }
         match making {
             Making::Audio(audio) => {
-                if self.playout.push(&audio, port.room()) == Err(Full) {
+                let audio = self.without_lead(&audio);
+                if self.playout.push(audio, port.room()) == Err(Full) {
                     self.complain(Code::RELAY_INTERNAL, "no memory for audio: some is lost", port);
                 }
             }
@@ -322,6 +323,18 @@ impl RelaySession {
         self.talk.push(content, interruptible, preemptible);
     }
 
+    /// Audio of a text for a party that hears nothing, without the silence that a voice begins with: an answer comes
+    /// a tenth of a second sooner.
+    fn without_lead<'a>(&self, audio: &'a [u8]) -> &'a [u8] {
+        let end = self.playout.end();
+        if self.playout.played() < end || !self.talk.begins_text(end) {
+            return audio;
+        }
+        let loud = audio.iter().position(|code| amplitude(*code) > LEAD_AMPLITUDE_MAX);
+        let first = loud.map_or(audio.len(), |loud| loud.saturating_sub(ATTACK_BYTES));
+        audio.get(first..).unwrap_or_default()
+    }
+
     fn interrupt(&mut self, port: &mut impl RelayPort) {
         let heard = self.talk.interrupt(self.playout.played());
         self.drop_talk(port);
@@ -369,5 +382,9 @@ impl RelaySession {
     }
 }
 
+/// Loudest sample of the silence before a text, linear: 44 dB below full scale.
+const LEAD_AMPLITUDE_MAX: u16 = 200;
+/// What stays before the first loud sample: 10 ms, in which a consonant may begin.
+const ATTACK_BYTES: usize = 80;
 const TOO_MUCH: &str = "more text waits to be said than may: 64 KiB, and streams.buffer for all; a \
                         message is lost";

@@ -88,6 +88,13 @@ impl Talk {
             && self.pieces.iter().any(|piece| matches!(piece.state, State::Making(_)))
     }
 
+    /// Whether a text is being made that begins at this byte, so that nothing of it is there yet.
+    pub fn begins_text(&self, position: u64) -> bool {
+        self.pieces.iter().any(|piece| {
+            piece.state == State::Making(position) && matches!(piece.content, Content::Text { .. })
+        })
+    }
+
     /// The piece that was being made is complete, at this byte.
     pub fn made(&mut self, position: u64) {
         let made = |piece: &&mut Piece| matches!(piece.state, State::Making(_));
