@@ -169,10 +169,14 @@ impl Finished {
 /// A media port without a listener, for calls whose audio does not matter. Ports below 1024 would be refused.
 pub const SILENT_MEDIA_PORT: u16 = 1025;
 
-/// A free UDP port for a callee. SIPp cannot tell the port it got.
+/// A port for a callee, free by UDP and by TCP. SIPp cannot tell the port it got.
 pub fn free_port() -> u16 {
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    socket.local_addr().expect("bound").port()
+    let free_by_both = || {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = socket.local_addr().expect("bound").port();
+        std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok().then_some(port)
+    };
+    std::iter::repeat_with(free_by_both).take(100).flatten().next().expect("a free port")
 }
 
 const OFFER: &str = "v=0
