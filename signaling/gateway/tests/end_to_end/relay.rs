@@ -137,6 +137,28 @@ fn an_application_talks_by_text_is_interrupted_and_hands_the_call_on() {
 }
 
 #[test]
+fn a_key_silences_an_answer_and_is_reported_behind_the_interruption() {
+    let mut rig = Rig::start("interruptible=\"dtmf\"");
+    rig.got("setup");
+    let mut stream = Stream::new(7);
+    stream.press(&rig.party, rig.to, 101, 1);
+    assert_eq!(rig.got("dtmf")["digit"], "1");
+    rig.hears(true, 5);
+    stream.say(&rig.party, rig.to, recognition::speech(40));
+    // Speech is no key: some 25 s of the answer are left.
+    rig.hears(true, 5);
+    stream.press(&rig.party, rig.to, 101, 7);
+    let interrupt = rig.got("interrupt");
+    let heard = interrupt["utteranceUntilInterrupt"].as_str().expect("text");
+    assert!(heard.starts_with("One two") && heard.len() < 200, "{heard}");
+    assert_eq!(rig.got("dtmf")["digit"], "7");
+    rig.hears(false, 50);
+    stream.press(&rig.party, rig.to, 101, 9);
+    rig.application.wait_for_path("/after");
+    rig.call.take().expect("it is up").finish().expect_success();
+}
+
+#[test]
 fn a_server_that_is_not_there_fails_the_session_and_the_document_goes_on() {
     let gateway = Gateway::start("[streams]\nplaintext = true\n");
     let verbs =
