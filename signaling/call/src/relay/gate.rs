@@ -1,7 +1,7 @@
 //! Hears that the party begins to speak. Sans-IO.
 //!
-//! A frame is loud where it is well above the floor, which follows the quiet frames of the line: down at once, up
-//! slowly. Loud frames in a row, short gaps allowed, are speech. This is only the decision to interrupt; what was
+//! A frame is loud where it is well above the floor, which follows the line: down at once, up slowly, slower still
+//! while it is loud. So a street is learnt and a sentence is not. Loud frames in a row, short gaps allowed, are speech. This is only the decision to interrupt; what was
 //! said is the recogniser's.
 
 use shared::FRAME_SAMPLES;
@@ -46,6 +46,7 @@ impl Gate {
             }
             return false;
         }
+        self.floor += 1 + self.floor / FLOOR_LOUD_FRAMES;
         (self.loud, self.gap) = (self.loud + 1, 0);
         let begins = !self.is_speech && self.loud >= self.needed;
         self.is_speech |= begins;
@@ -68,6 +69,8 @@ const LOUD_LEAST: u32 = 320;
 const LOUD_FACTOR: u32 = 3;
 /// Frames in which the floor rises by most of the way: a second.
 const FLOOR_FRAMES: u32 = 50;
+/// Loud frames in which it doubles: ten seconds. From its least, steady noise is learnt in a few.
+const FLOOR_LOUD_FRAMES: u32 = 512;
 /// Quiet frames between two sounds of one word, such as before its t.
 const GAP_MAX: u32 = 6;
 
@@ -104,6 +107,21 @@ mod tests {
         assert_eq!((0..50).filter(|_| gate.hear(&VOICE)).count(), 1);
         (0..10).for_each(|_| assert!(!gate.hear(&SILENCE)));
         assert_eq!((0..50).filter(|_| gate.hear(&VOICE)).count(), 1, "the next word");
+    }
+
+    #[test]
+    fn a_loud_line_is_learnt_and_a_voice_above_it_is_still_heard() {
+        // A street of 32 dB below full scale, and 20 s of a voice with a pause each second.
+        let street = [0xD8; FRAME_SAMPLES];
+        let mut gate = Gate::new(Sensitivity::High);
+        assert_eq!((0..500).filter(|_| gate.hear(&street)).count(), 1, "until it is learnt");
+        assert_eq!((0..20).filter(|_| gate.hear(&VOICE)).count(), 1);
+        let mut gate = Gate::new(Sensitivity::High);
+        let begins = (0..1_000).filter(|at| {
+            let is_pause = at % 50 < 10;
+            gate.hear(if is_pause { &SILENCE } else { &VOICE })
+        });
+        assert_eq!(begins.count(), 20, "each sentence once");
     }
 
     #[test]
