@@ -1,19 +1,22 @@
 //! Audio of relays: texts by a voice, files by a GET. Shell, on tokio.
 //!
 //! The thread of the streams orders it and never waits. Each order becomes a task that brings the audio back piece by
-//! piece and ends with exactly one `Done` or `Failed`. A relay has one order at a time, so there are as few tasks as
-//! streams.
+//! piece and ends with exactly one `Done` or `Failed`. A relay has one order at a time: the next one, or the relay's
+//! end, ends a task whose audio an interruption has made useless. So there are as few tasks as streams, and no voice
+//! speaks for nobody while others wait.
 
 use std::time::Duration;
 
 use call::relay::{Making, SpeakOrder, SpeakSource};
 use call::stream::StreamOpening;
 use call::{PromptFailure, PromptSource, Speech};
+use parking_lot::Mutex;
 use shared::{Code, Codec, StreamSid};
 use speech::prompts::PromptLoader;
 use store::Secret;
 use streams::{Speaker, StreamOpener};
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 use webhook::MediaRequest;
 
 /// What makes the audio of one relay. Files are fetched in the name of its call.
@@ -28,13 +31,35 @@ pub fn speaker(
     let auth_token = auth_token.expose_secret().to_owned();
     let who = MediaRequest { account, call, auth_token };
     let runtime = runtime.clone();
+    let current = Current::default();
     Speaker::new(move |SpeakOrder { number, source }| {
         let (prompts, opener, who) = (prompts.clone(), opener.clone(), who.clone());
-        runtime.spawn(async move {
+        let task = runtime.spawn(async move {
             let end = make_audio(&prompts, &opener, &who, (stream, number), source).await;
             deliver(&opener, stream, number, end).await;
         });
+        current.replace_by(task.abort_handle());
     })
+}
+
+/// The task of the last order.
+#[derive(Default)]
+struct Current(Mutex<Option<AbortHandle>>);
+
+impl Current {
+    fn replace_by(&self, next: AbortHandle) {
+        if let Some(before) = self.0.lock().replace(next) {
+            before.abort();
+        }
+    }
+}
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        if let Some(last) = self.0.get_mut() {
+            last.abort();
+        }
+    }
 }
 
 /// Makes audio for a relay and hands it on piece by piece; how that ended.
@@ -88,3 +113,29 @@ async fn deliver(opener: &StreamOpener, stream: StreamSid, number: u64, mut maki
 const DELIVERIES_MAX: usize = 6_000;
 const DELIVERY_PAUSE: Duration = Duration::from_millis(5);
 const BEHIND: &str = "the thread of the streams is behind: audio is lost";
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_next_order_and_the_end_of_a_relay_end_the_task_before() {
+        let current = Current::default();
+        let begin = || {
+            let (alive, gone) = oneshot::channel::<()>();
+            let task = tokio::spawn(async move {
+                std::future::pending::<()>().await;
+                drop(alive);
+            });
+            current.replace_by(task.abort_handle());
+            gone
+        };
+        let (first, mut second) = (begin(), begin());
+        assert!(first.await.is_err(), "it was ended");
+        assert!(second.try_recv().is_err_and(|it| it == oneshot::error::TryRecvError::Empty));
+        drop(current);
+        assert!(second.await.is_err());
+    }
+}
