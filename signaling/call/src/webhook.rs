@@ -177,6 +177,11 @@ impl WebUrl {
         Self::check(url)
     }
 
+    /// Bytes of its text.
+    pub fn bytes(&self) -> usize {
+        self.url.as_str().len() + self.fragment.as_ref().map_or(0, String::len)
+    }
+
     /// As it is sent and signed: without userinfo and fragment, with `query` appended.
     pub fn wire(&self, query: Option<&Form>) -> String {
         let mut url = self.url.clone();

@@ -363,12 +363,46 @@ fn bad_messages_and_voices_that_fail_are_told_and_end_nothing() {
 
 #[test]
 fn endless_text_is_bounded() {
-    let mut talk = Talk::new(terms());
-    for _ in 0..1_000 {
-        talk.token(&"word ".repeat(100), false);
+    let long = "x".repeat(500_000);
+    for message in [
+        json!({ "type": "text", "token": "word ".repeat(100) }),
+        json!({ "type": "text", "token": "a! ".repeat(20_000), "lang": long }),
+        json!({ "type": "text", "token": "a! ".repeat(20_000), "lang": "de-DE" }),
+        json!({ "type": "play", "source": format!("http://a.example/{long}") }),
+        json!({ "type": "play", "source": format!("http://a.example/{}", &long[..4_000]) }),
+        json!({ "type": "language", "ttsLanguage": long }),
+        json!({ "type": "text", "token": 7, long.clone(): 1 }),
+        json!({ "type": long }),
+    ] {
+        let mut talk = Talk::new(terms());
+        for _ in 0..200 {
+            talk.says(&message);
+        }
+        assert!(talk.session.held() < 200 * 1_024, "{}", talk.session.held());
+        assert!(talk.seen.warned.contains(&Code::RELAY_MESSAGE));
+        let told = talk.of_type("error")[0].to_string();
+        assert!(told.len() < 400, "{told}");
     }
-    assert!(talk.session.held() < 200 * 1_024, "{}", talk.session.held());
-    assert!(talk.seen.warned.contains(&Code::RELAY_MESSAGE));
+}
+
+#[test]
+fn keys_and_languages_are_asked_for_only_so_often_and_the_same_language_is_none() {
+    let mut talk = Talk::new(terms());
+    for _ in 0..100 {
+        talk.says(&json!({ "type": "language", "transcriptionLanguage": "en-us" }));
+    }
+    assert!(talk.seen.events.is_empty());
+    for at in 0..100 {
+        let language = ["de-DE", "fr-FR"][at % 2];
+        talk.says(&json!({ "type": "language", "transcriptionLanguage": language }));
+        talk.says(&json!({ "type": "sendDigits", "digits": "1" }));
+    }
+    assert_eq!((talk.seen.events.len(), talk.of_type("error").len()), (50, 150));
+    talk.frames(50, QUIET);
+    for _ in 0..10 {
+        talk.says(&json!({ "type": "sendDigits", "digits": "2" }));
+    }
+    assert_eq!(talk.seen.events.len(), 55, "a second later five more");
 }
 
 fn event(story: &mut Story, event: StreamEvent) -> Vec<String> {
@@ -414,11 +448,36 @@ fn what_the_party_says_reaches_the_application_and_another_language_listens_anew
     assert!(words[0].starts_with("a: stop listening") && words[1].starts_with("a: listen"));
     let plan = story.recognitions.last().unwrap().clone();
     assert_eq!((plan.language.as_str(), plan.is_grammar), ("de-DE", true));
-    let sentence = "it died".to_owned();
-    let end = RecognitionEnd::Failed { fault: RecognitionFault::Engine, sentence };
-    let event = RecognitionEvent::Ended(end);
-    let words = story.tell('a', CallInput::Recognition { recognition: plan.recognition, event });
-    assert_eq!(words, ["a: notify 64114"], "the session goes on");
+    let fails = |story: &mut Story| {
+        let recognition = story.recognitions.last().unwrap().recognition;
+        let sentence = "it died".to_owned();
+        let end = RecognitionEnd::Failed { fault: RecognitionFault::Engine, sentence };
+        let event = RecognitionEvent::Ended(end);
+        story.tell('a', CallInput::Recognition { recognition, event })
+    };
+    let listens_on = ["a: notify 64114", "a: listen de-DE"];
+    assert_eq!(fails(&mut story), listens_on, "one utterance is lost");
+    let recognition = story.recognitions.last().unwrap().recognition;
+    let heard = RecognitionEvent::Final { track, text: "Tee".to_owned(), confidence: None };
+    story.tell('a', CallInput::Recognition { recognition, event: heard });
+    assert_eq!(fails(&mut story), listens_on);
+    assert_eq!(fails(&mut story), listens_on);
+    assert_eq!(fails(&mut story), ["a: notify 64114"], "three in a row: the session goes on, deaf");
+}
+
+#[test]
+fn keys_are_sent_behind_those_before_them() {
+    let (mut story, _) = Story::with(CONNECT);
+    event(&mut story, StreamEvent::Opened);
+    let sends = |story: &mut Story, keys: &str| {
+        event(story, StreamEvent::Relay(RelayEvent::SendDigits(keys.to_owned())))
+    };
+    assert_eq!(sends(&mut story, "12"), ["a: send 12"]);
+    assert!(sends(&mut story, "3").is_empty() && sends(&mut story, "4#").is_empty());
+    assert!(sends(&mut story, &"5".repeat(128)).is_empty(), "too many wait");
+    assert_eq!(story.played(), ["a: send 34#"]);
+    assert!(story.played().is_empty());
+    assert_eq!(sends(&mut story, "6"), ["a: send 6"]);
 }
 
 const CONNECT: &str = "<Connect action=\"/after\"><ConversationRelay url=\"wss://bot.example/ws\" \

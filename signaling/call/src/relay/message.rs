@@ -39,8 +39,9 @@ pub(super) struct Policy {
 /// # Errors
 /// The sentence of 64107.
 pub(super) fn read(text: &str) -> Result<Heard, String> {
+    // The error of the parser quotes the message, which may be long.
     let raw: Raw = serde_json::from_str(text)
-        .map_err(|error| format!("a message does not conform: {error}"))?;
+        .map_err(|error| format!("a message does not conform: {}", brief(&error.to_string())))?;
     let policy = Policy {
         interruptible: raw.interruptible.as_ref().map(interruptible).transpose()?,
         preemptible: raw.preemptible,
@@ -50,11 +51,16 @@ pub(super) fn read(text: &str) -> Result<Heard, String> {
         "text" => {
             let token = raw.token.ok_or_else(|| lacks("token"))?;
             let last = raw.last.unwrap_or(false);
-            Ok(Heard::Text { token, last, lang: raw.lang, policy })
+            let lang = raw.lang.filter(|lang| !lang.is_empty());
+            Ok(Heard::Text { token, last, lang: language("lang", lang)?, policy })
         }
         "play" => {
             let source = raw.source.ok_or_else(|| lacks("source"))?;
-            let source = WebUrl::parse(&source).map_err(|fault| fault.sentence)?;
+            if source.len() > SOURCE_BYTES_MAX {
+                return Err(format!("`source` has more than {SOURCE_BYTES_MAX} bytes"));
+            }
+            let source =
+                WebUrl::parse(&source).map_err(|fault| brief(&fault.sentence).to_owned())?;
             let times = match raw.times.unwrap_or(1) {
                 0 => shared::limits::LOOP_FOREVER,
                 times => times.min(shared::limits::LOOP_FOREVER),
@@ -72,9 +78,10 @@ pub(super) fn read(text: &str) -> Result<Heard, String> {
         "language" if raw.tts_language.is_none() && raw.transcription_language.is_none() => {
             Err("a message of the type `language` has no language".to_owned())
         }
-        "language" => {
-            Ok(Heard::Language { tts: raw.tts_language, transcription: raw.transcription_language })
-        }
+        "language" => Ok(Heard::Language {
+            tts: language("ttsLanguage", raw.tts_language)?,
+            transcription: language("transcriptionLanguage", raw.transcription_language)?,
+        }),
         "end" => match raw.handoff_data {
             Some(data) if data.len() > HANDOFF_BYTES_MAX => {
                 Err("`handoffData` has more than 16,384 bytes".to_owned())
@@ -82,11 +89,37 @@ pub(super) fn read(text: &str) -> Result<Heard, String> {
             data => Ok(Heard::End(data)),
         },
         other => {
-            let other: String = other.chars().take(40).collect();
+            let other = other.get(..other.floor_char_boundary(40)).unwrap_or_default();
             Err(format!("a message has the unknown type `{other}`"))
         }
     }
 }
+
+/// A locale such as `en-US`, short because every sentence that is said in it keeps it (RFC 5646 §4.4.1).
+fn language(field: &str, value: Option<String>) -> Result<Option<String>, String> {
+    let is_locale = |it: &String| {
+        (1..=LANGUAGE_BYTES_MAX).contains(&it.len())
+            && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it))
+    };
+    match value {
+        Some(value) if !is_locale(&value) => {
+            Err(format!("`{field}` takes a language such as en-US, of at most 35 characters"))
+        }
+        value => Ok(value),
+    }
+}
+
+/// The first characters of a sentence that quotes the application.
+fn brief(sentence: &str) -> &str {
+    sentence.get(..sentence.floor_char_boundary(SENTENCE_BYTES_MAX)).unwrap_or_default()
+}
+
+/// Bytes of a language.
+const LANGUAGE_BYTES_MAX: usize = 35;
+/// Bytes of the URL of a file.
+pub(super) const SOURCE_BYTES_MAX: usize = 4_096;
+/// Bytes of a sentence about a message.
+const SENTENCE_BYTES_MAX: usize = 200;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

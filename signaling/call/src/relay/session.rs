@@ -93,6 +93,9 @@ pub struct RelaySession {
     policy: Policy,
     warned: Vec<Code>,
     is_over: bool,
+    /// What the application may still ask of the call, and frames since that grew.
+    asks_left: u32,
+    frames: u32,
 }
 
 impl RelaySession {
@@ -108,6 +111,8 @@ impl RelaySession {
             policy: Policy::default(),
             warned: Vec::new(),
             is_over: false,
+            asks_left: ASKS_MAX,
+            frames: 0,
             opening,
             terms,
         }
@@ -121,7 +126,8 @@ impl RelaySession {
         let language = self.terms.tts_language.clone();
         while let Some(text) = greeting.sentence().or_else(|| greeting.rest()) {
             let content = Content::Text { text, language: language.clone() };
-            self.talk.push(content, self.terms.greeting_interruptible, false);
+            // The greeting of a document is shorter than what may wait.
+            let _ = self.talk.push(content, self.terms.greeting_interruptible, false);
         }
         self.advance(port);
     }
@@ -135,6 +141,10 @@ impl RelaySession {
     ) {
         self.playout.passed(feed_passed);
         self.talk.played(self.playout.played());
+        self.frames = (self.frames + 1) % FRAMES_AN_ASK;
+        if self.frames == 0 {
+            self.asks_left = (self.asks_left + 1).min(ASKS_MAX);
+        }
         // The gate hears every frame, so that it knows the noise of the line when it matters.
         let begins = inbound.is_some_and(|frame| self.gate.hear(frame));
         if begins && self.talk.interruptible().is_some_and(Interruptible::by_speech) {
@@ -187,26 +197,23 @@ impl RelaySession {
             }
             Ok(Heard::Play { source, times, policy }) => {
                 self.begin_answer(policy, port);
-                self.end_sentence();
-                if self.has_room(size_of::<WebUrl>(), port) {
-                    self.say(Content::File { source: Box::new(source), times });
-                } else {
-                    self.complain(Code::RELAY_MESSAGE, TOO_MUCH, port);
-                }
+                self.end_sentence(port);
+                self.say(Content::File { source: Box::new(source), times }, port);
                 self.is_answering = false;
             }
-            Ok(Heard::SendDigits(digits)) => port.tell(RelayEvent::SendDigits(digits)),
+            Ok(Heard::SendDigits(digits)) => self.ask(RelayEvent::SendDigits(digits), port),
             Ok(Heard::Language { tts, transcription }) => {
-                self.end_sentence();
+                self.end_sentence(port);
                 if let Some(tts) = tts {
                     self.language.clone_from(&tts);
                     // The voice of the document is that of its language, so it goes with it.
                     self.terms.voice = self.terms.voice_of(&tts).to_owned();
                     self.terms.tts_language = tts;
                 }
-                if let Some(language) = transcription {
+                let own = &self.terms.transcription_language;
+                if let Some(language) = transcription.filter(|it| !it.eq_ignore_ascii_case(own)) {
                     self.terms.transcription_language.clone_from(&language);
-                    port.tell(RelayEvent::Language(language));
+                    self.ask(RelayEvent::Language(language), port);
                 }
             }
             Ok(Heard::End(data)) => {
@@ -275,10 +282,9 @@ impl RelaySession {
         if !token.is_empty() {
             self.begin_answer(policy, port);
         }
-        let lang = lang.filter(|lang| !lang.is_empty());
         let lang = lang.unwrap_or_else(|| self.terms.tts_language.clone());
         if lang != self.language {
-            self.end_sentence();
+            self.end_sentence(port);
             self.language = lang;
         }
         if self.has_room(token.len(), port) {
@@ -287,10 +293,10 @@ impl RelaySession {
             self.complain(Code::RELAY_MESSAGE, TOO_MUCH, port);
         }
         while let Some(text) = self.tokens.sentence() {
-            self.say_text(text);
+            self.say_text(text, port);
         }
         if last {
-            self.end_sentence();
+            self.end_sentence(port);
             self.is_answering = false;
         }
     }
@@ -303,24 +309,35 @@ impl RelaySession {
         (self.is_answering, self.policy) = (true, policy);
     }
 
-    fn end_sentence(&mut self) {
+    fn end_sentence(&mut self, port: &mut impl RelayPort) {
         if let Some(text) = self.tokens.rest() {
-            self.say_text(text);
+            self.say_text(text, port);
         }
     }
 
-    fn say_text(&mut self, text: String) {
+    fn say_text(&mut self, text: String, port: &mut impl RelayPort) {
         // Punctuation alone has no sound.
         if text.chars().any(char::is_alphanumeric) {
             let language = self.language.clone();
-            self.say(Content::Text { text, language });
+            self.say(Content::Text { text, language }, port);
         }
     }
 
-    fn say(&mut self, content: Content) {
+    fn say(&mut self, content: Content, port: &mut impl RelayPort) {
         let interruptible = self.policy.interruptible.unwrap_or(self.terms.interruptible);
         let preemptible = self.policy.preemptible.unwrap_or(self.terms.preemptible);
-        self.talk.push(content, interruptible, preemptible);
+        if !self.talk.push(content, interruptible, preemptible) {
+            self.complain(Code::RELAY_MESSAGE, TOO_MUCH, port);
+        }
+    }
+
+    /// Has the call do something, unless the application asks for too much in too short a time.
+    fn ask(&mut self, event: RelayEvent, port: &mut impl RelayPort) {
+        if self.asks_left == 0 {
+            return self.complain(Code::RELAY_MESSAGE, TOO_OFTEN, port);
+        }
+        self.asks_left -= 1;
+        port.tell(event);
     }
 
     /// Audio of a text for a party that hears nothing, without the silence that a voice begins with: an answer comes
@@ -386,5 +403,10 @@ impl RelaySession {
 const LEAD_AMPLITUDE_MAX: u16 = 200;
 /// What stays before the first loud sample: 10 ms, in which a consonant may begin.
 const ATTACK_BYTES: usize = 80;
+/// Keys and languages that an application may ask for at once, and frames until it may ask for one more: five a second.
+const ASKS_MAX: u32 = 50;
+const FRAMES_AN_ASK: u32 = 10;
+const TOO_OFTEN: &str =
+    "more than 50 messages `sendDigits` and `language` at once, or 5 a second: one is lost";
 const TOO_MUCH: &str = "more text waits to be said than may: 64 KiB, and streams.buffer for all; a \
                         message is lost";

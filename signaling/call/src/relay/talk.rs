@@ -60,13 +60,25 @@ pub(super) struct Interrupted {
 }
 
 impl Talk {
-    pub fn push(&mut self, content: Content, interruptible: Interruptible, preemptible: bool) {
+    /// Adds a piece behind the others; `false`: the queue would take more than a relay may.
+    #[must_use]
+    pub fn push(
+        &mut self,
+        content: Content,
+        interruptible: Interruptible,
+        preemptible: bool,
+    ) -> bool {
         if self.pieces.is_empty() {
             (self.heard, self.heard_bytes) = (String::new(), 0);
         }
-        self.text_bytes += bytes(&content);
+        let size = bytes(&content);
+        if self.held() + size + size_of::<Piece>() > shared::limits::RELAY_TEXT_BYTES_MAX {
+            return false;
+        }
+        self.text_bytes += size;
         let state = State::Waiting;
         self.pieces.push_back(Piece { content, interruptible, preemptible, state });
+        true
     }
 
     /// The next piece to be made, with its number; `None` while another one is, or while `ahead_ms` of audio is
@@ -175,7 +187,7 @@ impl Talk {
 fn bytes(content: &Content) -> usize {
     match content {
         Content::Text { text, language } => text.len() + language.len(),
-        Content::File { .. } => size_of::<WebUrl>(),
+        Content::File { source, .. } => size_of::<WebUrl>() + source.bytes(),
     }
 }
 
@@ -209,7 +221,7 @@ mod tests {
     fn talk(texts: &[&str]) -> Talk {
         let mut talk = Talk::default();
         for it in texts {
-            talk.push(text(it), Interruptible::Any, false);
+            assert!(talk.push(text(it), Interruptible::Any, false));
         }
         talk
     }
@@ -251,17 +263,31 @@ mod tests {
         let heard = talk.interrupt(8_000);
         assert_eq!((heard.words.as_str(), heard.ms), ("Nobody knows", 1_000));
         assert!(!talk.is_making(number), "its audio is not wanted any more");
-        talk.push(text("Next."), Interruptible::Any, false);
+        assert!(talk.push(text("Next."), Interruptible::Any, false));
         talk.make(100, 0);
         let heard = talk.interrupt(100);
         assert_eq!((heard.words.as_str(), heard.ms), ("", 0));
     }
 
     #[test]
+    fn what_waits_is_bounded_whatever_it_is_made_of() {
+        let url = format!("http://a.example/{}", "b".repeat(4_000));
+        let source = Box::new(WebUrl::parse(&url).unwrap());
+        let file = || Content::File { source: source.clone(), times: 1 };
+        for content in [text("a! "), text(&"word ".repeat(60)), file()] {
+            let mut talk = Talk::default();
+            let push = |talk: &mut Talk| talk.push(content.clone(), Interruptible::Any, false);
+            let count = std::iter::from_fn(|| push(&mut talk).then_some(())).take(10_000).count();
+            assert!((10..1_000).contains(&count), "{count}");
+            assert!(talk.held() <= shared::limits::RELAY_TEXT_BYTES_MAX);
+        }
+    }
+
+    #[test]
     fn a_file_is_made_again_for_each_time_and_an_empty_one_is_not() {
         let source = Box::new(WebUrl::parse("http://a.example/b.wav").unwrap());
         let mut talk = Talk::default();
-        talk.push(Content::File { source, times: 3 }, Interruptible::None, false);
+        assert!(talk.push(Content::File { source, times: 3 }, Interruptible::None, false));
         for time in 1..=3 {
             assert!(talk.make(time * 100, 0).is_some());
             talk.made(time * 100 + 100);

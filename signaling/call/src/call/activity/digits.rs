@@ -30,7 +30,7 @@ impl Call {
         self.activity = Activity::PlayingDigits(PlayingDigits { play });
     }
 
-    fn send_digits(&mut self, digits: String) -> PlayId {
+    pub(super) fn send_digits(&mut self, digits: String) -> PlayId {
         let play = self.names.play();
         self.effect(CallEffect::SendDigits { digits: digits.into(), play });
         play

@@ -8,7 +8,7 @@
 //! events that it has for the call, and the report at its end.
 
 use shared::media::TapTracks;
-use shared::{Code, Now, StreamSid};
+use shared::{Code, Now, PlayId, StreamSid};
 
 use super::{Activity, Still, Waits};
 use crate::call::Call;
@@ -36,6 +36,9 @@ pub(crate) struct Relaying {
     terms: Box<RelayTerms>,
     /// What listens to the party; `None`: nothing, because there is no engine or it failed.
     recognition: Option<RecognitionId>,
+    /// Recognitions that failed since something was understood.
+    failures: u32,
+    keys: Keys,
     /// The application ended the session.
     is_ended: bool,
     handoff: Option<String>,
@@ -56,6 +59,8 @@ impl Call {
             opened_ms: None,
             terms: terms.clone(),
             recognition: None,
+            failures: 0,
+            keys: Keys::default(),
             is_ended: false,
             handoff: None,
         };
@@ -112,9 +117,12 @@ impl Call {
     pub(crate) fn on_relay(&mut self, stream: StreamSid, event: RelayEvent) {
         match event {
             RelayEvent::SendDigits(digits) => {
-                self.timeline("relay", format_args!("sends {} keys", digits.len()));
-                let play = self.names.play();
-                self.effect(CallEffect::SendDigits { digits: digits.into(), play });
+                let Activity::Relaying(own) = &mut self.activity else { return };
+                let mut keys = std::mem::take(&mut own.keys);
+                keys.take(self, &digits);
+                if let Activity::Relaying(own) = &mut self.activity {
+                    own.keys = keys;
+                }
             }
             RelayEvent::Language(language) => {
                 let old = match &mut self.activity {
@@ -187,10 +195,57 @@ impl Call {
     }
 }
 
+/// Keys that the application sends: one sequence at a time, because a leg ends one where another begins.
+#[derive(Clone, Debug, Default)]
+struct Keys {
+    playing: Option<PlayId>,
+    waiting: String,
+}
+
+impl Keys {
+    fn take(&mut self, call: &mut Call, digits: &str) {
+        if self.waiting.len() + digits.len() > KEYS_MAX {
+            let lost = digits.len();
+            return call.timeline("relay", format_args!("{KEYS_MAX} keys wait: {lost} are lost"));
+        }
+        self.waiting.push_str(digits);
+        self.send_next(call);
+    }
+
+    /// Sends all keys that wait, where none are being sent.
+    fn send_next(&mut self, call: &mut Call) {
+        if self.playing.is_none() && !self.waiting.is_empty() {
+            let digits = std::mem::take(&mut self.waiting);
+            call.timeline("relay", format_args!("sends {} keys", digits.len()));
+            self.playing = Some(call.send_digits(digits));
+        }
+    }
+}
+
+/// Keys that may wait.
+const KEYS_MAX: usize = 128;
+/// Recognitions that may fail in a row.
+const FAILURES_MAX: u32 = 3;
+
 impl Relaying {
     fn stop_listening(&mut self, call: &mut Call) {
         if let Some(recognition) = self.recognition.take() {
             call.stop_recognition(recognition, RecognitionStop::Cancel);
+        }
+    }
+
+    /// A recognition failed, and what was said with it. Another one listens on, perhaps by another engine, until
+    /// several have failed in a row.
+    fn hears_on(&mut self, call: &mut Call, sentence: &str) {
+        if self.failures < FAILURES_MAX {
+            let message = format!("the <ConversationRelay> has missed something: {sentence}");
+            call.notify(Finding::warning(Code::RELAY_RECOGNISER, message), None);
+            let terms = self.terms.clone();
+            self.recognition =
+                Some(call.start_recognition(|recognition| plan(recognition, &terms)));
+        } else {
+            let message = format!("the <ConversationRelay> cannot listen: {sentence}");
+            call.notify(Finding::error(Code::RELAY_RECOGNISER, message), None);
         }
     }
 
@@ -276,6 +331,14 @@ impl Waits for Relaying {
         Still::Waiting
     }
 
+    fn on_play_ended(&mut self, call: &mut Call, _now: Now, play: PlayId) -> Still {
+        if self.keys.playing == Some(play) {
+            self.keys.playing = None;
+            self.keys.send_next(call);
+        }
+        Still::Waiting
+    }
+
     fn on_recognition(
         &mut self,
         call: &mut Call,
@@ -290,12 +353,15 @@ impl Waits for Relaying {
             // The thread of the streams hears it itself, and sooner.
             RecognitionEvent::SpeechStarted { .. } => {}
             RecognitionEvent::Partial { text, .. } => self.heard(call, text, false),
-            RecognitionEvent::Final { text, .. } => self.heard(call, text, true),
+            RecognitionEvent::Final { text, .. } => {
+                self.failures = 0;
+                self.heard(call, text, true);
+            }
             RecognitionEvent::Ended(end) => {
                 self.recognition = None;
                 if let RecognitionEnd::Failed { sentence, .. } = end {
-                    let message = format!("the <ConversationRelay> cannot listen: {sentence}");
-                    call.notify(Finding::error(Code::RELAY_RECOGNISER, message), None);
+                    self.failures += 1;
+                    self.hears_on(call, sentence);
                 }
             }
         }
