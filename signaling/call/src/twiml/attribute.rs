@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     Keys(&'static str, usize),
     /// Any text.
     Text,
+    /// Words to expect, separated by commas: more of them than any other value has.
+    Hints,
     /// An attribute of the API that has no effect here: accepted without a warning.
     Ignored,
 }
@@ -113,7 +115,7 @@ impl Attribute {
                 let fits = text.len() <= most && text.chars().all(|key| alphabet.contains(key));
                 fits.then_some(Value::Text(text))
             }
-            Kind::Url | Kind::Text | Kind::Ignored => Some(Value::Text(raw.trim())),
+            Kind::Url | Kind::Text | Kind::Hints | Kind::Ignored => Some(Value::Text(raw.trim())),
         }
     }
 }
@@ -169,7 +171,11 @@ impl<'a> Attributes<'a> {
                 reading.warn(Code::TWIML_SCHEMA, unknown_attribute(node, raw.name()), position);
                 continue;
             };
-            let too_long = raw.value().len() > limits::TWIML_VALUE_BYTES_MAX;
+            let bytes_max = match declared.kind {
+                Kind::Hints => limits::TWIML_BYTES_MAX,
+                _ => limits::TWIML_VALUE_BYTES_MAX,
+            };
+            let too_long = raw.value().len() > bytes_max;
             match declared.check(raw.value()).filter(|_| !too_long) {
                 Some(value) => {
                     // Kept apart, because a verb may warn of an attribute that has its default's

@@ -120,7 +120,7 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
     attribute("language", Kind::Text, "Language of speech.")
         .default("en-US")
         .code(Code::GATHER_LANGUAGE),
-    attribute("hints", Kind::Text, "Words to expect.").code(Code::GATHER_HINTS),
+    attribute("hints", Kind::Hints, "Words to expect.").code(Code::GATHER_HINTS),
     attribute("profanityFilter", Kind::Flag, "Whether bad words are masked.")
         .default("true")
         .code(Code::GATHER_PROFANITY_FILTER),
@@ -316,6 +316,14 @@ mod tests {
         let text = "<Gather input=\"speech\" language=\"English, please\"/>";
         assert_eq!(gather(text).speech.expect("speech").language, "en-US");
         assert_eq!(codes(text), [Code::GATHER_LANGUAGE]);
+        let words: Vec<String> = (0..501).map(|at| format!("{at:0>100}")).collect();
+        let hints = |count: usize| {
+            let text =
+                format!("<Gather input=\"speech\" hints=\"{}\"/>", words[..count].join(", "));
+            (gather(&text).speech.expect("speech").hints.len(), codes(&text))
+        };
+        assert_eq!(hints(500), (500, vec![]));
+        assert_eq!(hints(501), (500, vec![Code::GATHER_HINTS]));
         let long = "a".repeat(limits::RECOGNITION_HINT_CHARACTERS_MAX + 1);
         assert_eq!(
             codes(&format!("<Gather input=\"speech\" hints=\"a,{long}\"/>")),

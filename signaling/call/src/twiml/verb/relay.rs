@@ -50,7 +50,7 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
     attribute("interruptible", INTERRUPTIBLE, "What ends anything else.").default("any"),
     attribute("preemptible", Kind::Flag, "Whether a new answer ends the old.").default("false"),
     attribute("partialPrompts", Kind::Flag, "Whether guesses are reported.").default("false"),
-    attribute("hints", Kind::Text, "Words to expect, separated by commas."),
+    attribute("hints", Kind::Hints, "Words to expect, separated by commas."),
     attribute(
         "reportInputDuringAgentSpeech",
         INTERRUPTIBLE,
@@ -94,7 +94,7 @@ pub(crate) const LANGUAGE: &[Attribute] = &[
     attribute("voice", Kind::Text, "Voice of that provider."),
     attribute("transcriptionProvider", Kind::Ignored, "The recogniser is ours."),
     attribute("speechModel", Kind::Text, "Model of the recogniser."),
-    attribute("hints", Kind::Text, "Words to expect, separated by commas."),
+    attribute("hints", Kind::Hints, "Words to expect, separated by commas."),
     attribute("asrSmartFormat", MISSING, "Not in this version."),
     attribute("ttsTextNormalization", MISSING, "Not in this version."),
     attribute("ttsLanguageTextNormalization", MISSING, "Not in this version."),

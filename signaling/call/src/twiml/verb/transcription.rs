@@ -31,7 +31,7 @@ pub(crate) const START: &[Attribute] = &[
     attribute("transcriptionEngine", Kind::Text, "Repeated in callbacks.").default("google"),
     attribute("speechModel", Kind::Text, "Repeated in callbacks.").default("telephony"),
     attribute("profanityFilter", Kind::Flag, "Whether bad words are masked.").default("true"),
-    attribute("hints", Kind::Text, "Words to expect."),
+    attribute("hints", Kind::Hints, "Words to expect."),
     attribute("enableAutomaticPunctuation", Kind::Flag, "Repeated in callbacks.").default("true"),
     attribute("enableProviderData", Kind::Ignored, "No effect."),
     attribute("intelligenceService", Kind::Ignored, "No effect."),
