@@ -7,7 +7,7 @@ use crate::application::{Answer, Application, Asked};
 use crate::gateway::Gateway;
 use crate::program::Program;
 use crate::recognition;
-use crate::rtp::{Party, Stream};
+use crate::rtp::{Packet, Party, Stream};
 use crate::sdk;
 use crate::sipp::{self, Running, Sipp};
 use crate::wait;
@@ -25,10 +25,15 @@ struct Rig {
 
 impl Rig {
     fn start(attributes: &str) -> Self {
+        Self::with_file(attributes, "")
+    }
+
+    /// With the URL of a file that the application plays.
+    fn with_file(attributes: &str, file: &str) -> Self {
         let settings = format!("[streams]\nplaintext = true\n{}", recognition::engine(""));
         let gateway = Gateway::start(&settings);
         gateway.wait_for_log("the recognition engine `test` is ready");
-        let mut bot = Program::start(&mut sdk::python_file("relay_bot.py", &[]));
+        let mut bot = Program::start(&mut sdk::python_file("relay_bot.py", &[file]));
         let port = bot.wait_for("listening ").rsplit(' ').next().expect("a port").to_owned();
         let url = format!("ws://localhost:{port}/relay");
         let verbs = format!(
@@ -153,6 +158,47 @@ fn a_key_silences_an_answer_and_is_reported_behind_the_interruption() {
     assert!(heard.starts_with("One two") && heard.len() < 200, "{heard}");
     assert_eq!(rig.got("dtmf")["digit"], "7");
     rig.hears(false, 50);
+    stream.press(&rig.party, rig.to, 101, 9);
+    rig.application.wait_for_path("/after");
+    rig.call.take().expect("it is up").finish().expect_success();
+}
+
+#[test]
+fn a_file_and_keys_reach_the_caller_and_setup_has_its_members() {
+    const FILE: u8 = 0x21;
+    let file = |_: &Asked| Answer::file("audio/basic", vec![FILE; 50 * 160]);
+    let files = Application::start(file);
+    let mut rig = Rig::with_file("", &files.url("/file"));
+    let setup = rig.got("setup");
+    let members: Vec<&str> = setup.as_object().expect("one").keys().map(String::as_str).collect();
+    assert_eq!(
+        members,
+        [
+            "accountSid",
+            "callSid",
+            "callStatus",
+            "callType",
+            "callerName",
+            "customParameters",
+            "direction",
+            "forwardedFrom",
+            "from",
+            "parentCallSid",
+            "sessionId",
+            "to",
+            "type"
+        ]
+    );
+    let mut stream = Stream::new(7);
+    stream.press(&rig.party, rig.to, 101, 2);
+    let is_file = |packet: &Packet| packet.payload.iter().all(|code| *code == FILE);
+    assert_eq!(rig.party.receive_until(45, is_file).len(), 45);
+    stream.press(&rig.party, rig.to, 101, 5);
+    // Three packets end a key (RFC 4733 §2.5.1.4).
+    let is_end = |packet: &Packet| packet.payload_type == 101 && packet.payload[1] & 0x80 != 0;
+    let ends = rig.party.receive_until(6, is_end);
+    assert!(ends.iter().all(|packet| packet.payload[0] == 7), "{ends:?}");
+    assert_ne!(ends[0].timestamp, ends[5].timestamp, "two keys");
     stream.press(&rig.party, rig.to, 101, 9);
     rig.application.wait_for_path("/after");
     rig.call.take().expect("it is up").finish().expect_success();
