@@ -249,12 +249,19 @@ impl Desk {
             let now = Clock.mono();
             self.take_commands(now);
             self.take_frames(now);
+            let again = self.more.len();
             let ready: Vec<Token> = events.iter().map(|event| event.token()).collect();
             for token in ready.into_iter().filter(|token| *token != DOORBELL) {
-                self.ready(now, token.0);
+                // One that has more anyway is read below: each is read once a turn, however much it sends.
+                if !self.connections.get(token.0).is_some_and(|connection| connection.has_more) {
+                    self.ready(now, token.0);
+                }
             }
-            for _ in 0..self.more.len() {
+            for _ in 0..again {
                 let Some(index) = self.more.pop_front() else { break };
+                if let Some(connection) = self.connections.get_mut(index) {
+                    connection.has_more = false;
+                }
                 self.ready(now, index);
             }
             if now >= tick_at {
@@ -471,7 +478,11 @@ impl Desk {
         match step {
             Step::Stays => {}
             // What came behind the answer to the handshake was read with it: no event will tell.
-            Step::Opened | Step::More => self.more.push_back(index),
+            Step::Opened | Step::More if connection.has_more => {}
+            Step::Opened | Step::More => {
+                connection.has_more = true;
+                self.more.push_back(index);
+            }
             Step::Over(end) => self.end(index, end),
         }
     }

@@ -38,6 +38,8 @@ pub(crate) struct Connection {
     pub session: Session,
     pub speaker: Option<Speaker>,
     pub attachment: Option<Attachment>,
+    /// Whether it waits for another turn, because it had more to read than one takes.
+    pub has_more: bool,
     state: State,
     /// When the next thing is due: the end of the handshake, of the close, or the next ping.
     due: Instant,
@@ -106,6 +108,7 @@ impl Connection {
             session: Session::new(opening),
             speaker,
             attachment: None,
+            has_more: false,
             state: State::Gone,
             due: now + within,
             missed: 0,
