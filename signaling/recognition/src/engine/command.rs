@@ -77,6 +77,8 @@ struct Process {
 struct Outgoing {
     bytes: Vec<u8>,
     sent: usize,
+    /// Since when the process has taken nothing although bytes wait.
+    stuck: Option<Instant>,
 }
 
 /// What the process writes to its standard error: a line of the log each, up to a rate.
@@ -152,6 +154,15 @@ impl CommandEngine {
         }
     }
 
+    /// The process is behind by all that may wait.
+    fn overflow(&mut self, utterance: UtteranceId) {
+        self.utterances.remove(&utterance);
+        add(&self.meters().overflows, 1);
+        let sentence = format!("the engine `{}` takes its audio too slowly", self.name);
+        let fault = RecognitionFault::Engine;
+        self.answers.push_back((utterance, Answer::Failed { fault, sentence }));
+    }
+
     fn order(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         if let State::Running(running) = &mut self.state {
             write(&mut running.out.bytes);
@@ -206,7 +217,7 @@ impl CommandEngine {
         if running.offer.is_none() && now.since(running.since) >= READY_WITHIN {
             return Err("it was not ready within 30 s".to_owned());
         }
-        running.out.write_to(&mut running.process.stdin)
+        running.out.write_to(&mut running.process.stdin, now)
     }
 }
 
@@ -234,9 +245,15 @@ impl Engine for CommandEngine {
     }
 
     fn begin(&mut self, utterance: UtteranceId, plan: &RecognitionPlan) {
-        self.utterances.insert(utterance, Doubler::default());
         add(&self.meters().utterances, 1);
-        self.order(|out| wire::start(out, utterance, plan));
+        self.utterances.insert(utterance, Doubler::default());
+        let State::Running(running) = &mut self.state else { return };
+        let before = running.out.bytes.len();
+        wire::start(&mut running.out.bytes, utterance, plan);
+        if running.out.waiting() > limits::RECOGNITION_WAITING_BYTES_MAX {
+            running.out.bytes.truncate(before);
+            self.overflow(utterance);
+        }
     }
 
     fn audio(&mut self, utterance: UtteranceId, samples: &[i16]) {
@@ -244,11 +261,7 @@ impl Engine for CommandEngine {
         let State::Running(running) = &mut self.state else { return };
         if running.out.waiting() + samples.len() * 4 > limits::RECOGNITION_WAITING_BYTES_MAX {
             wire::cancel(&mut running.out.bytes, utterance);
-            self.utterances.remove(&utterance);
-            add(&self.meters().overflows, 1);
-            let sentence = format!("the engine `{}` takes its audio too slowly", self.name);
-            let fault = RecognitionFault::Engine;
-            return self.answers.push_back((utterance, Answer::Failed { fault, sentence }));
+            return self.overflow(utterance);
         }
         if running.offer.as_ref().is_some_and(|offer| offer.rate == 8_000) {
             return wire::audio(&mut running.out.bytes, utterance, samples);
@@ -341,11 +354,13 @@ impl Outgoing {
         self.bytes.len() - self.sent
     }
 
-    fn write_to(&mut self, pipe: &mut pipe::Sender) -> Result<(), String> {
+    fn write_to(&mut self, pipe: &mut impl Write, now: Instant) -> Result<(), String> {
+        let stuck = self.stuck.take();
+        let mut has_taken = false;
         while self.waiting() > 0 {
             match pipe.write(&self.bytes[self.sent..]) {
                 Ok(0) => return Err("its input is closed".to_owned()),
-                Ok(length) => self.sent += length,
+                Ok(length) => (self.sent, has_taken) = (self.sent + length, true),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(format!("its input cannot be written: {error}")),
@@ -355,6 +370,13 @@ impl Outgoing {
         if self.sent * 2 >= self.bytes.len() {
             self.bytes.drain(..self.sent);
             self.sent = 0;
+        }
+        if self.waiting() > 0 {
+            let since = stuck.filter(|_| !has_taken).unwrap_or(now);
+            if now.since(since) >= TAKES_WITHIN {
+                return Err(format!("it took no audio for {} s", TAKES_WITHIN.as_secs()));
+            }
+            self.stuck = Some(since);
         }
         Ok(())
     }
@@ -463,6 +485,8 @@ const LIMITS: [(Resource, u64); 3] =
     [(Resource::As, 8 << 30), (Resource::Core, 0), (Resource::Nofile, 256)];
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
+/// A process that takes nothing for this long hangs.
+const TAKES_WITHIN: Duration = Duration::from_secs(10);
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 const BACKOFF_LAST: Duration = Duration::from_secs(60);
 /// A process that was up for this long is not one that fails at its start.
@@ -470,3 +494,42 @@ const STEADY: Duration = Duration::from_secs(60);
 const READS_A_TURN: usize = 64;
 const LOG_LINES_A_MINUTE: u32 = 60;
 const LOG_LINE_BYTES_MAX: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process that takes some bytes and then none.
+    struct Hanging(usize);
+
+    impl Write for Hanging {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_process_that_takes_nothing_for_ten_seconds_fails_and_a_slow_or_idle_one_does_not() {
+        let mut out = Outgoing::default();
+        let mut pipe = Hanging(10);
+        let write = |out: &mut Outgoing, pipe: &mut Hanging, s: u64| {
+            out.write_to(pipe, Instant::from_millis(s * 1_000))
+        };
+        assert_eq!(write(&mut out, &mut pipe, 0), Ok(()));
+        assert_eq!(write(&mut out, &mut pipe, 60), Ok(()), "nothing waits");
+        out.bytes.extend([0; 100]);
+        assert_eq!(write(&mut out, &mut pipe, 61), Ok(()));
+        assert_eq!(write(&mut out, &mut pipe, 70), Ok(()));
+        pipe.0 = 1;
+        assert_eq!(write(&mut out, &mut pipe, 71), Ok(()), "it took one byte");
+        assert_eq!(write(&mut out, &mut pipe, 80), Ok(()));
+        let failed = write(&mut out, &mut pipe, 81).expect_err("it hangs");
+        assert_eq!(failed, "it took no audio for 10 s");
+    }
+}
