@@ -119,10 +119,10 @@ impl Dialect {
             Some("Error") => return Err(read.description.unwrap_or_default()),
             _ => return Ok(Heard::Nothing),
         }
-        let Some(best) = read.channel.and_then(|channel| channel.alternatives.into_iter().next())
-        else {
-            return Ok(Heard::Nothing);
-        };
+        // In other messages it is a list of numbers.
+        let channel = Channel::deserialize(read.channel)
+            .map_err(|error| format!("a message that is not of its language: {error}"))?;
+        let Some(best) = channel.alternatives.into_iter().next() else { return Ok(Heard::Nothing) };
         if best.transcript.is_empty() {
             return Ok(Heard::Nothing);
         }
@@ -192,7 +192,8 @@ struct Deepgram {
     r#type: Option<String>,
     #[serde(default)]
     is_final: bool,
-    channel: Option<Channel>,
+    #[serde(default)]
+    channel: serde_json::Value,
     description: Option<String>,
 }
 
@@ -247,7 +248,13 @@ mod tests {
         let partial = Heard::Partial("hello".to_owned(), 0.9);
         assert_eq!(dialect.read(&result(false, "hello")), Ok(partial));
         assert_eq!(dialect.read(&result(true, "hello there")), Ok(Heard::Nothing));
-        assert_eq!(dialect.read(r#"{"type":"SpeechStarted"}"#), Ok(Heard::Nothing));
+        for other in [
+            r#"{"type":"SpeechStarted","channel":[0],"timestamp":9.5}"#,
+            r#"{"type":"UtteranceEnd","channel":[0,1],"last_word_end":2.1}"#,
+        ] {
+            assert_eq!(dialect.read(other), Ok(Heard::Nothing));
+        }
+        assert!(dialect.read(r#"{"type":"Results","channel":[0]}"#).is_err());
         assert_eq!(dialect.read(r#"{"type":"Error","description":"no"}"#), Err("no".to_owned()));
         dialect.finishing();
         assert_eq!(dialect.read(&result(true, "")), Ok(Heard::Nothing));
