@@ -59,15 +59,15 @@ impl Line {
         };
         let answer = match raw {
             Raw { failed: Some(sentence), .. } => {
-                Answer::Failed { fault: RecognitionFault::Engine, sentence: cut(sentence) }
+                Answer::Failed { fault: RecognitionFault::Engine, sentence: cut(&sentence) }
             }
             Raw { r#final: Some(text), confidence, .. } => {
                 let confidence = confidence.map(Share::of);
-                Answer::Final { text: cut(text), confidence }
+                Answer::Final { text: cut(&text), confidence }
             }
             Raw { partial: Some(text), stability, .. } => {
                 let stability = Share::of(stability.unwrap_or(0.0));
-                Answer::Partial { text: cut(text), stability }
+                Answer::Partial { text: cut(&text), stability }
             }
             _ => return Err(LineError("a line without `partial`, `final` or `failed`".to_owned())),
         };
@@ -111,7 +111,7 @@ impl Raw {
             return Err(LineError("`slots` is not 1 to 256".to_owned()));
         }
         Ok(Offer {
-            engine: cut(self.engine.unwrap_or_default()),
+            engine: cut(&self.engine.unwrap_or_default()),
             rate,
             languages: self.languages,
             has_grammar: self.grammar,
@@ -160,9 +160,8 @@ fn begin(out: &mut Vec<u8>, kind: u8, length: usize) {
 }
 
 /// A text of an engine, without control characters and of a length that a form takes.
-fn cut(text: String) -> String {
-    let text = text.trim();
-    text.chars().filter(|c| !c.is_control()).take(TEXT_CHARACTERS_MAX).collect()
+pub fn cut(text: &str) -> String {
+    text.trim().chars().filter(|c| !c.is_control()).take(TEXT_CHARACTERS_MAX).collect()
 }
 
 /// Characters of one result. Nobody says more within the 60 s of an utterance.

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use call::recognition::wire::Offer;
+use call::recognition::wire::{self, Offer};
 use call::recognition::{Answer, Share, UtteranceId};
 use call::{RecognitionFault, RecognitionPlan};
 use shared::Instant;
@@ -209,7 +209,7 @@ async fn recognise(service: Arc<Service>, name: String, mut utterance: Utterance
     };
     let answer = match result {
         Ok(Text { text, confidence }) => {
-            Answer::Final { text, confidence: confidence.map(Share::of) }
+            Answer::Final { text: wire::cut(&text), confidence: confidence.map(Share::of) }
         }
         Err(reason) => {
             let fault = RecognitionFault::Engine;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use call::RecognitionPlan;
-use call::recognition::{Answer, Share, UtteranceId};
+use call::recognition::{Answer, Share, UtteranceId, wire};
 use shared::limits;
 use shell::Sender;
 use tokio::sync::mpsc;
@@ -74,8 +74,8 @@ impl Utterance {
     }
 
     /// Reports the words so far. They are dropped where the thread is behind: others follow.
-    pub fn partial(&self, text: String, stability: f64) {
-        let answer = Answer::Partial { text, stability: Share::of(stability) };
+    pub fn partial(&self, text: &str, stability: f64) {
+        let answer = Answer::Partial { text: wire::cut(text), stability: Share::of(stability) };
         let _ = self.sender.send((self.id, answer));
     }
 }

@@ -134,7 +134,7 @@ impl WsService {
                     Heard::Nothing => {}
                     Heard::Partial(text, stability) => {
                         if utterance.wants_partials {
-                            utterance.partial(text, stability);
+                            utterance.partial(&text, stability);
                         }
                     }
                     Heard::End => return Ok(false),
