@@ -11,6 +11,8 @@ pub(crate) struct Form<'a> {
     /// Locale; the form has the language alone.
     pub language: &'a str,
     pub hints: &'a [String],
+    /// `verbose_json` has the likelihood of each segment, where the service knows it.
+    pub response_format: &'a str,
 }
 
 impl Form<'_> {
@@ -20,8 +22,7 @@ impl Form<'_> {
         let language = self.language.split('-').next().unwrap_or(self.language);
         self.field(&mut body, "model", self.model);
         self.field(&mut body, "language", &language.to_ascii_lowercase());
-        // Has the likelihood of each segment, where the service knows it.
-        self.field(&mut body, "response_format", "verbose_json");
+        self.field(&mut body, "response_format", self.response_format);
         self.field(&mut body, "temperature", "0");
         if !self.hints.is_empty() {
             let prompt: String = self.hints.join(", ").chars().take(PROMPT_CHARACTERS).collect();
@@ -104,7 +105,13 @@ mod tests {
     #[test]
     fn the_form_has_the_fields_and_a_wav_file() {
         let hints = ["Zyxel".to_owned(), "router".to_owned()];
-        let form = Form { boundary: "b", model: "m", language: "en-US", hints: &hints };
+        let form = Form {
+            boundary: "b",
+            model: "m",
+            language: "en-US",
+            hints: &hints,
+            response_format: "verbose_json",
+        };
         let body = form.body(&[1, -2]);
         let text = String::from_utf8_lossy(&body);
         let head = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b\r\n\
