@@ -271,6 +271,11 @@ impl Connection {
             let sentence = "the server has not read for 10 s: the stream is ended";
             return Step::Over(fault::failed(Code::STREAM_SLOW, sentence.to_owned()));
         }
+        if let State::Handshake(half) = &mut self.state
+            && half.get_mut().get_mut().tick()
+        {
+            return Step::More;
+        }
         if now < self.due {
             return Step::Stays;
         }

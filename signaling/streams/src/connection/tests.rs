@@ -1,6 +1,6 @@
 //! Connections to a server of the test, over a socket of the loopback interface.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
@@ -86,6 +86,62 @@ fn nothing_is_written_before_the_first_event_and_start_follows_the_answer() {
     assert!(texts[0].contains("connected") && texts[1].contains("\"start\""), "{texts:?}");
     let (step, _) = drive(&mut connection, &mut poll, |step| matches!(step, Step::Over(_)));
     assert!(matches!(step, Step::Over(StreamEnd::ClosedByPeer)), "{step:?}");
+}
+
+/// What the account reads of a server that writes these parts of its answer one after the other.
+fn refused(parts: &'static [&str], ends: bool) -> (u16, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let (mut connection, mut poll, mut server) = begun(&listener);
+    let (read, reads) = std::sync::mpsc::channel();
+    let server = thread::spawn(move || {
+        let _ = server.read(&mut [0; 4_096]).expect("the request");
+        for part in parts {
+            while reads.try_recv().is_ok() {}
+            server.write_all(part.as_bytes()).expect("it reads");
+            // Each part is read by itself; nobody reads behind the last one.
+            let _ = reads.recv();
+        }
+        (!ends).then_some(server)
+    });
+    let (mut events, mut ticks) = (mio::Events::with_capacity(8), 0);
+    let step = loop {
+        poll.poll(&mut events, Some(Duration::from_millis(250))).expect("polled");
+        let now = Instant::from_millis(2_000);
+        if events.is_empty() {
+            ticks += 1;
+            assert!(ticks < 8, "the refusal does not come");
+            if !matches!(connection.tick(now), Step::More) {
+                continue;
+            }
+        }
+        let mut around = Around { now, feeds: &mut [], room: usize::MAX };
+        let step = connection.ready(&mut around, &mut Outcome::default());
+        if matches!(step, Step::Over(_)) {
+            break step;
+        }
+        let _ = read.send(());
+    };
+    drop(read);
+    let _server = server.join().expect("no panic");
+    match step {
+        Step::Over(StreamEnd::Failed { answer: Some(answer), .. }) => (answer.status, answer.body),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_first_bytes_of_a_refusal_are_read_also_where_they_come_behind_its_head() {
+    const HEAD: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\n";
+    let asleep = (403, "I sleep.\n".to_owned());
+    assert_eq!(
+        refused(&["HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\nI sleep.\n"], false),
+        asleep
+    );
+    assert_eq!(refused(&[HEAD, "I sle", "ep.\n"], false), asleep);
+    assert_eq!(refused(&["HTTP/1.1 403 Forb", "idden\r\n\r\n", "I sleep.\n"], true), asleep);
+    // One that neither ends nor says how long it is.
+    assert_eq!(refused(&["HTTP/1.1 403 Forbidden\r\n\r\n", "I sleep.\n"], false), asleep);
+    assert_eq!(refused(&[HEAD, "I "], false), (403, "I ".to_owned()));
 }
 
 #[test]
