@@ -87,13 +87,16 @@ impl Rig {
     }
 
     /// Codes of the account's notifications.
-    fn notified(&self, code: &str) {
-        let is_there = || {
+    /// The notification of this code, whole.
+    fn notified(&self, code: &str) -> serde_json::Value {
+        let find = || {
             let list = self.gateway.fetch("Notifications.json").json();
             let rows = list["notifications"].as_array().expect("a list");
-            rows.iter().any(|row| row["error_code"] == code)
+            let row = rows.iter().find(|row| row["error_code"] == code);
+            row.map(|row| row["sid"].as_str().expect("one").to_owned()).ok_or(list.to_string())
         };
-        wait::until(&format!("a notification {code}"), is_there);
+        let sid = wait::found(&format!("notification {code}"), find);
+        self.gateway.fetch(&format!("Notifications/{sid}.json")).json()
     }
 }
 
@@ -266,7 +269,12 @@ fn what_goes_wrong_has_its_code_and_the_call_goes_on() {
             asked.path == "/stream" && asked.parameter("StreamEvent") == Some("stream-error")
         });
         assert!(!event.parameter("StreamError").unwrap_or("").is_empty(), "{code}");
-        rig.notified(code);
+        let notification = rig.notified(code);
+        if code == "31920" {
+            let body = notification["response_body"].as_str().expect("text");
+            assert!(body.contains("this bot is asleep"), "{notification}");
+            assert!(notification.to_string().contains("403"), "{notification}");
+        }
         rig.end();
     }
     bot.program.wait_for("request /error");
