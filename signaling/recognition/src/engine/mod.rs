@@ -38,6 +38,11 @@ pub(crate) trait Engine: Send {
     /// Whether it is on its way to an offer for the first time.
     fn is_starting(&self) -> bool;
 
+    /// Whether it has failed so often of late that another one is better asked.
+    fn rests(&self) -> bool {
+        false
+    }
+
     /// Whether an utterance takes one of its slots from the beginning, not only from the end on.
     fn works_while_spoken(&self) -> bool {
         false
@@ -90,6 +95,7 @@ pub(crate) fn open(
 
 /// The engine for a plan: the first of the settings that takes the language and the kind of speech. A grammar is a
 /// restriction of free text, so an engine for free text takes the utterances of a grammar, where there is none for it.
+/// One that rests is chosen only where every other one that would do rests as well.
 ///
 /// # Errors
 /// None does.
@@ -97,22 +103,23 @@ pub(crate) fn choose(
     engines: &[Box<dyn Engine>],
     plan: &RecognitionPlan,
 ) -> Result<usize, (RecognitionFault, String)> {
-    let find = |speaks: fn(&str, &str) -> bool, takes: fn(&Offer) -> bool| {
+    let find = |may_rest: bool, speaks: fn(&str, &str) -> bool, takes: fn(&Offer) -> bool| {
         engines.iter().position(|engine| {
-            engine.offer().is_some_and(|offer| {
-                takes(offer) && offer.languages.iter().any(|has| speaks(has, &plan.language))
-            })
+            (may_rest || !engine.rests())
+                && engine.offer().is_some_and(|offer| {
+                    takes(offer) && offer.languages.iter().any(|has| speaks(has, &plan.language))
+                })
         })
     };
     let takes: &[fn(&Offer) -> bool] = match plan.is_grammar {
         true => &[|offer| offer.has_grammar, |offer| offer.has_free],
         false => &[|offer| offer.has_free],
     };
-    let mut found = takes.iter().flat_map(|takes| {
+    let ways = takes.iter().flat_map(|takes| {
         [is_same as fn(&str, &str) -> bool, is_related].into_iter().map(|speaks| (speaks, *takes))
     });
-    let found = found.find_map(|(speaks, takes)| find(speaks, takes));
-    found.ok_or_else(|| missing(engines, plan))
+    let found = |may_rest| ways.clone().find_map(|(speaks, takes)| find(may_rest, speaks, takes));
+    found(false).or_else(|| found(true)).ok_or_else(|| missing(engines, plan))
 }
 
 fn missing(engines: &[Box<dyn Engine>], plan: &RecognitionPlan) -> (RecognitionFault, String) {
@@ -150,6 +157,7 @@ mod tests {
 
     use super::*;
 
+    /// Its name begins with `tired` where it rests.
     struct Fixed(&'static str, Option<Offer>);
 
     impl Engine for Fixed {
@@ -163,6 +171,10 @@ mod tests {
 
         fn is_starting(&self) -> bool {
             false
+        }
+
+        fn rests(&self) -> bool {
+            self.0.starts_with("tired")
         }
 
         fn waiting(&self) -> usize {
@@ -228,5 +240,16 @@ mod tests {
             chosen(&engines, "fr-FR", false),
             "no engine recognises free text in `fr-FR`; not running: down"
         );
+    }
+
+    #[test]
+    fn one_that_rests_is_chosen_only_where_nothing_else_would_do() {
+        let engines = [
+            engine("tired", "f", &["en-US"]),
+            engine("tired too", "f", &["de-DE"]),
+            engine("fresh", "f", &["en-GB"]),
+        ];
+        assert_eq!(chosen(&engines, "en-US", false), "fresh");
+        assert_eq!(chosen(&engines, "de-DE", false), "tired too");
     }
 }

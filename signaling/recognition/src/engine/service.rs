@@ -57,6 +57,33 @@ pub(crate) struct ServiceEngine {
     sender: Arc<Sender<(UtteranceId, Answer)>>,
     results: Receiver<(UtteranceId, Answer)>,
     answers: VecDeque<(UtteranceId, Answer)>,
+    health: Health,
+    rests: bool,
+}
+
+/// How a service has done of late. A dead one is found out by nothing but its failures.
+#[derive(Debug, Default)]
+struct Health {
+    /// In a row.
+    failures: u32,
+    rests_until: Option<Instant>,
+}
+
+impl Health {
+    fn note(&mut self, is_well: bool, now: Instant) {
+        if is_well {
+            *self = Self::default();
+            return;
+        }
+        self.failures += 1;
+        if self.failures >= FAILURES_MAX {
+            self.rests_until = Some(now + REST);
+        }
+    }
+
+    fn rests(&self, now: Instant) -> bool {
+        self.rests_until.is_some_and(|until| now < until)
+    }
 }
 
 /// An utterance without its last answer. Dropping it ends its task.
@@ -117,6 +144,8 @@ impl ServiceEngine {
             sender: Arc::new(sender),
             results,
             answers: VecDeque::new(),
+            health: Health::default(),
+            rests: false,
         })
     }
 
@@ -136,6 +165,10 @@ impl Engine for ServiceEngine {
 
     fn is_starting(&self) -> bool {
         false
+    }
+
+    fn rests(&self) -> bool {
+        self.rests
     }
 
     fn works_while_spoken(&self) -> bool {
@@ -179,27 +212,41 @@ impl Engine for ServiceEngine {
         self.utterances.remove(&utterance);
     }
 
-    fn turn(&mut self, _: Instant) {
+    fn turn(&mut self, now: Instant) {
         while let Ok((utterance, answer)) = self.results.try_recv() {
             let is_known = match answer {
                 Answer::Partial { .. } => self.utterances.contains_key(&utterance),
                 _ => self.utterances.remove(&utterance).is_some(),
             };
-            if matches!(answer, Answer::Failed { .. }) {
-                add(&self.meters().failures, 1);
+            match answer {
+                Answer::Partial { .. } => {}
+                Answer::Final { .. } => self.health.note(true, now),
+                Answer::Failed { .. } => {
+                    add(&self.meters().failures, 1);
+                    self.health.note(false, now);
+                }
             }
             if is_known {
                 self.answers.push_back((utterance, answer));
             }
         }
         self.meters().waiting.store(self.waiting() as u64, Ordering::Relaxed);
-        self.meters().up.store(1, Ordering::Relaxed);
+        let rested = std::mem::replace(&mut self.rests, self.health.rests(now));
+        if self.rests && !rested {
+            let (name, most) = (&self.name, REST.as_secs());
+            tracing::warn!("the recognition engine `{name}` failed twice and rests for {most} s");
+        }
+        self.meters().up.store(u64::from(!self.rests), Ordering::Relaxed);
     }
 
     fn poll_answer(&mut self) -> Option<(UtteranceId, Answer)> {
         self.answers.pop_front()
     }
 }
+
+/// Failures in a row after which a service rests, and for how long.
+const FAILURES_MAX: u32 = 2;
+const REST: Duration = Duration::from_secs(10);
 
 /// The task of one utterance.
 async fn recognise(service: Arc<Service>, name: String, mut utterance: Utterance) {
@@ -243,6 +290,22 @@ const RESULTS_MAX: usize = 4_096;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_rests_after_two_failures_and_again_after_one_more() {
+        let at = Instant::from_millis;
+        let mut health = Health::default();
+        health.note(false, at(1_000));
+        health.note(true, at(2_000));
+        health.note(false, at(3_000));
+        assert!(!health.rests(at(3_000)), "not in a row");
+        health.note(false, at(4_000));
+        assert!(health.rests(at(13_999)) && !health.rests(at(14_000)));
+        health.note(false, at(15_000));
+        assert!(health.rests(at(24_000)));
+        health.note(true, at(24_500));
+        assert!(!health.rests(at(24_500)), "one that was asked all the same, and is well");
+    }
 
     #[test]
     fn the_key_is_the_first_line_of_its_file() {
