@@ -2,7 +2,7 @@
 //!
 //! OpenAI has the form of it, and faster-whisper's servers, vLLM and others speak it: a multipart form with a WAV file, an answer in
 //! JSON. The request goes through the webhook client, whose guard decides which addresses may be connected to. A caller waits for the
-//! answer, so there is no retry but one: a service that refuses `verbose_json`, which says how certain it is, is asked for `json` at
+//! answer, so there is one retry alone: a service that refuses `verbose_json`, which has the certainty, gets a request for `json` at
 //! once and from then on.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    /// A service that knows `json` alone, as some do; the forms that it was asked for.
+    /// A service that knows `json` alone, as some do; the formats of its requests.
     async fn service() -> (String, mpsc::UnboundedReceiver<&'static str>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1/audio/transcriptions", listener.local_addr().unwrap());
