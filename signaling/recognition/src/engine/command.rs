@@ -485,8 +485,9 @@ const LIMITS: [(Resource, u64); 3] =
     [(Resource::As, 8 << 30), (Resource::Core, 0), (Resource::Nofile, 256)];
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
-/// A process that takes nothing for this long hangs.
-const TAKES_WITHIN: Duration = Duration::from_secs(10);
+/// A process that takes nothing for this long hangs: one that works on an utterance need not read meanwhile, but has to
+/// give its result within this time.
+const TAKES_WITHIN: Duration = Duration::from_secs(limits::RECOGNITION_RESULT_S as u64);
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 const BACKOFF_LAST: Duration = Duration::from_secs(60);
 /// A process that was up for this long is not one that fails at its start.
@@ -515,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_takes_nothing_for_ten_seconds_fails_and_a_slow_or_idle_one_does_not() {
+    fn a_process_that_takes_nothing_for_too_long_fails_and_a_slow_or_idle_one_does_not() {
         let mut out = Outgoing::default();
         let mut pipe = Hanging(10);
         let write = |out: &mut Outgoing, pipe: &mut Hanging, s: u64| {
@@ -525,11 +526,11 @@ mod tests {
         assert_eq!(write(&mut out, &mut pipe, 60), Ok(()), "nothing waits");
         out.bytes.extend([0; 100]);
         assert_eq!(write(&mut out, &mut pipe, 61), Ok(()));
-        assert_eq!(write(&mut out, &mut pipe, 70), Ok(()));
+        assert_eq!(write(&mut out, &mut pipe, 90), Ok(()));
         pipe.0 = 1;
-        assert_eq!(write(&mut out, &mut pipe, 71), Ok(()), "it took one byte");
-        assert_eq!(write(&mut out, &mut pipe, 80), Ok(()));
-        let failed = write(&mut out, &mut pipe, 81).expect_err("it hangs");
-        assert_eq!(failed, "it took no audio for 10 s");
+        assert_eq!(write(&mut out, &mut pipe, 91), Ok(()), "it took one byte");
+        assert_eq!(write(&mut out, &mut pipe, 120), Ok(()));
+        let failed = write(&mut out, &mut pipe, 121).expect_err("it hangs");
+        assert_eq!(failed, "it took no audio for 30 s");
     }
 }
