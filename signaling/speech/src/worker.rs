@@ -60,8 +60,8 @@ fn write(answers: &mut impl Write, answer: &Answer) -> io::Result<()> {
 
 /// Writes the samples of one text while they are made.
 ///
-/// The first piece is short, so that it can be heard at once. Each one after it is as long as all before, up to a
-/// second: the voice is many times faster than its listener, and fewer pieces wake the gateway less often.
+/// The first piece is short, so that it can be heard at once. Each one after it is twice as long, up to a second: the
+/// voice is many times faster than its listener, and fewer pieces wake the gateway less often.
 struct Pieces<'a, W> {
     answers: &'a mut W,
     waiting: Vec<i16>,
