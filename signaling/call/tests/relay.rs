@@ -376,7 +376,9 @@ fn endless_text_is_bounded() {
     ] {
         let mut talk = Talk::new(terms());
         for _ in 0..200 {
+            let before = talk.of_type("error").len();
             talk.says(&message);
+            assert!(talk.of_type("error").len() <= before + 1, "one complaint a message");
         }
         assert!(talk.session.held() < 200 * 1_024, "{}", talk.session.held());
         assert!(talk.seen.warned.contains(&Code::RELAY_MESSAGE));
@@ -397,8 +399,14 @@ fn keys_and_languages_are_asked_for_only_so_often_and_the_same_language_is_none(
         talk.says(&json!({ "type": "language", "transcriptionLanguage": language }));
         talk.says(&json!({ "type": "sendDigits", "digits": "1" }));
     }
-    assert_eq!((talk.seen.events.len(), talk.of_type("error").len()), (50, 150));
+    // 25 turns are taken. Of 75 more each key is refused, and each change: German is set, so it is none.
+    assert_eq!((talk.seen.events.len(), talk.of_type("error").len()), (50, 75 + 38));
+    let last = talk.seen.events.iter().rfind(|it| matches!(it, RelayEvent::Language(_))).cloned();
+    assert_eq!(last, Some(RelayEvent::Language("de-DE".to_owned())));
     talk.frames(50, QUIET);
+    // A change that was refused is one still.
+    talk.says(&json!({ "type": "language", "transcriptionLanguage": "fr-FR" }));
+    assert_eq!(talk.seen.events.last(), Some(&RelayEvent::Language("fr-FR".to_owned())));
     for _ in 0..10 {
         talk.says(&json!({ "type": "sendDigits", "digits": "2" }));
     }
@@ -474,7 +482,9 @@ fn keys_are_sent_behind_those_before_them() {
     };
     assert_eq!(sends(&mut story, "12"), ["a: send 12"]);
     assert!(sends(&mut story, "3").is_empty() && sends(&mut story, "4#").is_empty());
-    assert!(sends(&mut story, &"5".repeat(128)).is_empty(), "too many wait");
+    let many = "5".repeat(128);
+    assert_eq!(sends(&mut story, &many), ["a: notify 64107"], "too many wait");
+    assert!(sends(&mut story, &many).is_empty(), "once is enough");
     assert_eq!(story.played(), ["a: send 34#"]);
     assert!(story.played().is_empty());
     assert_eq!(sends(&mut story, "6"), ["a: send 6"]);

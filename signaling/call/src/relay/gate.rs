@@ -1,7 +1,8 @@
 //! Hears that the party begins to speak. Sans-IO.
 //!
 //! A frame is loud where it is well above the floor, which follows the line: down at once, up slowly, slower still
-//! while it is loud. So a street is learnt and a sentence is not. Loud frames in a row, short gaps allowed, are speech. This is only the decision to interrupt; what was
+//! while it is loud. So a street is learnt and a sentence is not. Loud frames in a row, short gaps allowed, are
+//! speech. This is only the decision to interrupt; what was
 //! said is the recogniser's.
 
 use shared::FRAME_SAMPLES;

@@ -201,7 +201,9 @@ impl RelaySession {
                 self.say(Content::File { source: Box::new(source), times }, port);
                 self.is_answering = false;
             }
-            Ok(Heard::SendDigits(digits)) => self.ask(RelayEvent::SendDigits(digits), port),
+            Ok(Heard::SendDigits(digits)) => {
+                self.ask(RelayEvent::SendDigits(digits), port);
+            }
             Ok(Heard::Language { tts, transcription }) => {
                 self.end_sentence(port);
                 if let Some(tts) = tts {
@@ -211,9 +213,10 @@ impl RelaySession {
                     self.terms.tts_language = tts;
                 }
                 let own = &self.terms.transcription_language;
-                if let Some(language) = transcription.filter(|it| !it.eq_ignore_ascii_case(own)) {
-                    self.terms.transcription_language.clone_from(&language);
-                    self.ask(RelayEvent::Language(language), port);
+                if let Some(language) = transcription.filter(|it| !it.eq_ignore_ascii_case(own))
+                    && self.ask(RelayEvent::Language(language.clone()), port)
+                {
+                    self.terms.transcription_language = language;
                 }
             }
             Ok(Heard::End(data)) => {
@@ -327,17 +330,21 @@ impl RelaySession {
         let interruptible = self.policy.interruptible.unwrap_or(self.terms.interruptible);
         let preemptible = self.policy.preemptible.unwrap_or(self.terms.preemptible);
         if !self.talk.push(content, interruptible, preemptible) {
+            // What is behind it would be lost as well, with a complaint for each sentence.
+            self.tokens.clear();
             self.complain(Code::RELAY_MESSAGE, TOO_MUCH, port);
         }
     }
 
-    /// Has the call do something, unless the application asks for too much in too short a time.
-    fn ask(&mut self, event: RelayEvent, port: &mut impl RelayPort) {
+    /// Has the call do something, unless the application asks for too much in too short a time; whether it did.
+    fn ask(&mut self, event: RelayEvent, port: &mut impl RelayPort) -> bool {
         if self.asks_left == 0 {
-            return self.complain(Code::RELAY_MESSAGE, TOO_OFTEN, port);
+            self.complain(Code::RELAY_MESSAGE, TOO_OFTEN, port);
+            return false;
         }
         self.asks_left -= 1;
         port.tell(event);
+        true
     }
 
     /// Audio of a text for a party that hears nothing, without the silence that a voice begins with: an answer comes

@@ -200,13 +200,21 @@ impl Call {
 struct Keys {
     playing: Option<PlayId>,
     waiting: String,
+    /// The account knows that keys were lost.
+    is_loss_told: bool,
 }
 
 impl Keys {
     fn take(&mut self, call: &mut Call, digits: &str) {
         if self.waiting.len() + digits.len() > KEYS_MAX {
             let lost = digits.len();
-            return call.timeline("relay", format_args!("{KEYS_MAX} keys wait: {lost} are lost"));
+            call.timeline("relay", format_args!("{lost} keys are lost"));
+            if !std::mem::replace(&mut self.is_loss_told, true) {
+                let message =
+                    format!("more than {KEYS_MAX} keys of `sendDigits` wait: {lost} are lost");
+                call.notify(Finding::warning(Code::RELAY_MESSAGE, message), None);
+            }
+            return;
         }
         self.waiting.push_str(digits);
         self.send_next(call);
